@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import struct
+import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -301,3 +304,103 @@ def test_optuna_databases_have_system_attributes_as_journals(tmp_path: Path) -> 
         (trial,) = study.recorder.children
         assert study["study:metric_names"] == ["f"]
         assert (trial["constraints"], trial["both"], trial["status"]) == ([0.5], 2, "finished")
+
+
+def journal_of(folder: Path, *operations: dict[str, Any]) -> Path:
+    """A journal of Optuna with these operations."""
+    file = folder / "journal.log"
+    lines = (json.dumps({"worker_id": "w", **each}) for each in operations)
+    file.write_text("\n".join([*lines, ""]), "utf-8")
+    return file
+
+
+def test_optuna_journals_are_replayed_as_optuna_does(tmp_path: Path) -> None:
+    """What another process did first, or a trial's end made void, does not count; ids are counts of the rest."""
+    begin = {"op_code": 0, "directions": [1]}
+    at = "2026-01-02T03:04:05.000006+00:00"
+    create = {"op_code": 4, "datetime_start": at}
+    file = journal_of(
+        tmp_path,
+        {**begin, "study_name": "one"},
+        {**begin, "study_name": "one"},  # of a process that began it at the same time
+        {**begin, "study_name": "two"},
+        {**create, "study_id": 1},
+        {"op_code": 6, "trial_id": 0, "state": 0, "values": None, "datetime_start": "2027-01-01"},
+        {"op_code": 6, "trial_id": 0, "state": 1, "values": [0.5], "datetime_complete": at},
+        {"op_code": 8, "trial_id": 0, "user_attr": {"late": 1}},
+        {"op_code": 7, "trial_id": 0, "step": 1, "intermediate_value": 1.0},
+        {"op_code": 1, "study_id": 1},
+        {**create, "study_id": 1},
+        {**begin, "study_name": "two"},
+        {**create, "study_id": 2, "user_attrs": {"mine": True}},
+    )
+    with ExperimentCollection(tmp_path / "study") as collection:
+        assert import_runs(file, collection).report.losses == []
+        one, gone, two = collection.experiments
+        assert [each["run"] for each in (one, gone, two)] == ["one", "two", "two"]
+        assert (gone["deleted"], two.get("deleted")) == (True, None)
+        (old,), (new,) = gone.recorder.children, two.recorder.children
+        assert (old["status"], old["values"]) == ("finished", [0.5])
+        assert old["start_time"] == old["end_time"] == datetime.fromisoformat(at)
+        assert (old.get("late"), len(collection.records)) == (None, 0)
+        assert (new["number"], new["mine"], list(one.recorder.children)) == (0, True, [])
+
+
+def test_optuna_names_that_are_taken_are_told_apart(tmp_path: Path) -> None:
+    """A parameter, an attribute and what Optuna has of a trial are all there, whichever came first."""
+    float_ = {"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 9.0}}
+    operations: list[dict[str, Any]] = [
+        {"op_code": 0, "study_name": "s", "directions": [1]},
+        {"op_code": 2, "study_id": 0, "user_attr": {"directions": "up"}},
+        {"op_code": 4, "study_id": 0, "datetime_start": None, "system_attrs": {"lr": 3}},
+    ]
+    for number, name in enumerate(("lr", "status", "values", "intermediate", "run")):
+        param = {"param_name": name, "param_value_internal": number, "distribution": float_}
+        operations += [{"op_code": 5, "trial_id": 0, **param}]
+    operations += [
+        {"op_code": 8, "trial_id": 0, "user_attr": {"lr": "mine"}},
+        {"op_code": 8, "trial_id": 0, "user_attr": {"status": "good"}},
+        {"op_code": 7, "trial_id": 0, "step": 4, "intermediate_value": 0.25},
+        {"op_code": 6, "trial_id": 0, "state": 3, "values": None, "datetime_complete": None},
+    ]
+    with ExperimentCollection(tmp_path / "study") as collection:
+        import_runs(journal_of(tmp_path, *operations), collection)
+        (study,) = collection.experiments
+        assert (study["directions"], study["user_attrs.directions"]) == (["minimize"], "up")
+        (row,) = collection.records
+        wanted = {"step": 4, "intermediate": 0.25, "run": "s/0", "status": "failed", "lr": 0}
+        wanted |= {"user_attrs.lr": "mine", "system_attrs.lr": 3, "user_attrs.status": "good"}
+        wanted |= {"config.status": 1, "config.values": 2, "config.intermediate": 3}
+        assert {key: row[key] for key in wanted} == wanted
+        assert (row["values"], row["config.run"]) == (None, 4)
+
+
+@pytest.mark.parametrize(
+    ("version", "hours"), [("5.0.0", 12), ("4.9.0", 17), ("3.6.2", 17), (None, 12)]
+)
+def test_optuna_databases_have_times_in_utc_since_version_5(
+    version: str | None, hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before that they are of the clock of the machine, which is taken to be this one."""
+    file = tmp_path / "optuna.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.executescript("""
+            CREATE TABLE studies (study_id, study_name);
+            CREATE TABLE trials (trial_id, number, study_id, state, datetime_start);
+            CREATE TABLE trial_params (trial_id, param_name, param_value, distribution_json);
+            CREATE TABLE version_info (version_info_id, schema_version, library_version);
+            INSERT INTO studies VALUES (1, 'demo');
+            INSERT INTO trials VALUES (1, 0, 1, 'RUNNING', '2026-01-02 12:00:00.000000');
+        """)
+        if version is not None:
+            database.execute("INSERT INTO version_info VALUES (1, 12, ?)", (version,))
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    try:
+        with ExperimentCollection(tmp_path / "study") as collection:
+            import_runs(file, collection)
+            (trial,) = collection.experiments[0].recorder.children
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert trial["start_time"] == datetime(2026, 1, 2, hours, tzinfo=UTC)

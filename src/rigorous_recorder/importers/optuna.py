@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from math import inf, nan
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,12 @@ _STATES: Final = {
     "WAITING": "waiting",
 }
 _DIRECTIONS: Final = {1: "minimize", 2: "maximize", "MINIMIZE": "minimize", "MAXIMIZE": "maximize"}
+_RUNNING: Final = 0
+#: The states of trials that no operation changes any more.
+_ENDS: Final = frozenset({1, 2, 3})
 _KEY: Final = "intermediate"
+#: The versions whose databases have times of the machine's clock.
+_LOCAL: Final = ("0", "1", "2", "3", "4")
 _JOURNALS: Final = (".log", ".journal", ".jsonl", ".json")
 _INTS: Final = ("IntDistribution", "IntUniformDistribution", "IntLogUniformDistribution")
 
@@ -55,30 +61,82 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
         yield from _Journal(source.path, report).events()
 
 
-def _study(name: str, **about: Any) -> Run:
-    return Run(f"study {name}", name, about={"study": name, **about})
+#: What is told of each trial: a parameter of such a name is moved aside, also while there is none yet.
+_OF_TRIAL: Final = frozenset({"number", "status", "values", "start_time", "end_time", _KEY})
+_OF_STUDY: Final = frozenset({"study", "directions", "deleted"})
 
 
-def _trial(
-    study: str, number: Any, config: Mapping[str, Any], about: Mapping[str, Any] | None = None
-) -> Run:
+@dataclass(slots=True)
+class _Study:
+    """A study; its id is its name, unless a study of that name was deleted before."""
+
+    name: str
+    id: str
+    directions: list[Any]
+    trials: int = 0
+    user: dict[str, Any] = field(default_factory=dict)
+    system: dict[str, Any] = field(default_factory=dict)
+    deleted: bool = False
+
+    def run(self) -> Run:
+        about = {"study": self.name, "directions": self.directions, "deleted": self.deleted or None}
+        config = _named(_OF_STUDY, {}, self.user, self.system)
+        return Run(f"study {self.id}", self.name, config, about)
+
+
+@dataclass(slots=True)
+class _Trial:
     """A trial below its study."""
-    return Run(
-        f"{study}/{number}",
-        f"{study}/{number}",
-        config,
-        {**(about or {}), "number": number},
-        parent=f"study {study}",
-    )
+
+    study: _Study
+    number: Any
+    status: Any = None
+    values: list[Any] | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    user: dict[str, Any] = field(default_factory=dict)
+    system: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.study.id}/{self.number}"
+
+    def run(self) -> Run:
+        about = {
+            "number": self.number,
+            "status": _STATES.get(self.status, self.status),
+            "values": self.values,
+            "start_time": self.start,
+            "end_time": self.end,
+        }
+        config = _named(_OF_TRIAL, self.params, self.user, self.system)
+        name = f"{self.study.name}/{self.number}"
+        return Run(self.id, name, config, about, parent=f"study {self.study.id}")
 
 
-def _moment(text: Any) -> datetime | None:
-    """A time in ISO 8601, in UTC if it has no zone."""
+def _named(
+    taken: frozenset[str],
+    params: Mapping[str, Any],
+    user: Mapping[str, Any],
+    system: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All of them by their own names; those that another has are told apart as Optuna's tables do it."""
+    found = {f"config.{key}" if key in taken else key: value for key, value in params.items()}
+    for kind, attributes in (("user_attrs", user), ("system_attrs", system)):
+        for key, value in attributes.items():
+            is_taken = key in taken or key in params or key in found
+            found[f"{kind}.{key}" if is_taken else key] = value
+    return found
+
+
+def _moment(text: Any, zone: tzinfo | None = None) -> datetime | None:
+    """A time in ISO 8601, and in a zone if it names none: that of this machine, or another."""
     try:
         found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _external(internal: Any, distribution: Any) -> Any:
@@ -96,15 +154,15 @@ def _external(internal: Any, distribution: Any) -> Any:
 
 
 class _Journal:
-    """Follows the operations of a journal, whose ids are counts."""
+    """Follows the operations of a journal, whose ids are counts, as Optuna replays them."""
 
     def __init__(self, path: Path, report: Report) -> None:
         self._path = path
         self._report = report
-        self._studies: list[str] = []
-        #: Study and number of each trial.
-        self._trials: list[tuple[str, int]] = []
-        self._numbers: dict[str, int] = {}
+        self._studies: list[_Study] = []
+        self._trials: list[_Trial] = []
+        #: What has changed since it was given.
+        self._changed: dict[str, _Study | _Trial] = {}
 
     def events(self) -> Iterator[Event]:
         for _, row in json_rows(self._path, self._report):
@@ -112,67 +170,100 @@ class _Journal:
                 yield from self._operation(row)
             except (KeyError, IndexError, TypeError, ValueError, AttributeError):
                 self._report.add(self._path, "operations that are not valid: skipped")
+        yield from (each.run() for each in self._changed.values())
 
     def _operation(self, row: dict[str, Any]) -> Iterator[Event]:
         code = row.get("op_code")
         if code == 0:
-            name = str(row["study_name"])
-            self._studies.append(name)
-            directions = [_DIRECTIONS.get(each, each) for each in row.get("directions", ())]
-            yield _study(name, directions=directions)
-        elif code == 1:
-            yield _study(self._studies[row["study_id"]], deleted=True)
-        elif code in {2, 3}:
-            key = "user_attr" if code == 2 else "system_attr"
-            yield Run(f"study {self._studies[row['study_id']]}", config=row[key])
+            yield from self._created_study(row)
+        elif code in {1, 2, 3}:
+            self._changed_study(code, self._studies[row["study_id"]], row)
         elif code == 4:
             yield from self._created(row)
         elif code in {5, 6, 7, 8, 9}:
-            yield from self._changed(code, row)
+            yield from self._changed_trial(code, self._trials[row["trial_id"]], row)
         else:
             self._report.add(self._path, "operations of an unknown kind: not taken")
 
+    def _created_study(self, row: dict[str, Any]) -> Iterator[Event]:
+        name = str(row["study_name"])
+        of_name = [each for each in self._studies if each.name == name]
+        if any(not each.deleted for each in of_name):
+            return  # two processes began it at once: the first one's is it
+        id_ = f"{name} ({len(of_name) + 1})" if of_name else name
+        directions = [_DIRECTIONS.get(each, each) for each in row.get("directions", ())]
+        self._studies.append(_Study(name, id_, directions))
+        yield self._studies[-1].run()
+
+    def _changed_study(self, code: int, study: _Study, row: dict[str, Any]) -> None:
+        if code == 1:
+            study.deleted = True
+        elif code == 2:
+            study.user |= row["user_attr"]
+        else:
+            study.system |= row["system_attr"]
+        self._changed[f"study {study.id}"] = study
+
     def _created(self, row: dict[str, Any]) -> Iterator[Event]:
         study = self._studies[row["study_id"]]
-        number = self._numbers.get(study, 0)
-        self._numbers[study] = number + 1
-        self._trials.append((study, number))
+        if study.deleted:
+            return
         distributions = row.get("distributions") or {}
-        config = {
+        params = {
             key: _external(value, distributions.get(key))
             for key, value in (row.get("params") or {}).items()
         }
-        yield _trial(study, number, config, _attributes(row) | _ending({"state": 0, **row}))
+        trial = _Trial(
+            study,
+            study.trials,
+            row.get("state", 0),
+            _values(row),
+            _moment(row.get("datetime_start")),
+            _moment(row.get("datetime_complete")),
+            params,
+            dict(row.get("user_attrs") or {}),
+            dict(row.get("system_attrs") or {}),
+        )
+        study.trials += 1
+        self._trials.append(trial)
+        yield trial.run()
         for step, value in (row.get("intermediate_values") or {}).items():
-            yield Record(f"{study}/{number}", {_KEY: value}, int(step))
+            yield Record(trial.id, {_KEY: value}, int(step))
 
-    def _changed(self, code: int, row: dict[str, Any]) -> Iterator[Event]:
-        study, number = self._trials[row["trial_id"]]
+    def _changed_trial(self, code: int, trial: _Trial, row: dict[str, Any]) -> Iterator[Event]:
+        if trial.status in _ENDS:
+            return
         if code == 5:
             value = _external(row["param_value_internal"], row.get("distribution"))
-            yield _trial(study, number, {str(row["param_name"]): value})
+            trial.params[str(row["param_name"])] = value
         elif code == 6:
-            yield _trial(study, number, {}, _ending(row))
+            _set_state(trial, row)
         elif code == 7:
-            yield Record(f"{study}/{number}", {_KEY: row["intermediate_value"]}, row["step"])
+            yield Record(trial.id, {_KEY: row["intermediate_value"]}, row["step"])
+            return
+        elif code == 8:
+            trial.user |= row["user_attr"]
         else:
-            key = "user_attr" if code == 8 else "system_attr"
-            yield _trial(study, number, {}, row[key])
+            trial.system |= row["system_attr"]
+        self._changed[trial.id] = trial
 
 
-def _ending(row: Mapping[str, Any]) -> dict[str, Any]:
-    state = row.get("state")
+def _set_state(trial: _Trial, row: Mapping[str, Any]) -> None:
+    state = row["state"]
+    if state == _RUNNING == trial.status:
+        return  # two processes took it at once: the first one has it
+    if state == _RUNNING:
+        trial.start = _moment(row.get("datetime_start"))
+    elif state in _ENDS:
+        trial.end = _moment(row.get("datetime_complete"))
+    trial.status = state
+    values = _values(row)
+    trial.values = trial.values if values is None else values
+
+
+def _values(row: Mapping[str, Any]) -> Any:
     values = row.get("values")
-    return {
-        "status": _STATES.get(state, state),
-        "values": [row["value"]] if values is None and row.get("value") is not None else values,
-        "start_time": _moment(row.get("datetime_start")),
-        "end_time": _moment(row.get("datetime_complete")),
-    }
-
-
-def _attributes(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**(row.get("system_attrs") or {}), **(row.get("user_attrs") or {})}
+    return [row["value"]] if values is None and row.get("value") is not None else values
 
 
 # --- SQLite ------------------------------------------------------------------------------------------
@@ -182,53 +273,60 @@ def _database(path: Path, report: Report) -> Iterator[Event]:
     with opened(path, report) as database:
         if database is None:
             return
-        names = {}
+        studies, zone = {}, _zone(database)
         for key, name in rows(database, "studies", ("study_id", "study_name"), order="study_id"):
-            names[key] = str(name)
             wanted = "study_id = ?", key
             found = rows(
                 database, "study_directions", ("direction",), where=wanted, order="objective"
             )
-            yield _study(str(name), directions=[_DIRECTIONS.get(each, each) for (each,) in found])
-            yield Run(f"study {name}", config=_attributes_in(database, "study", wanted))
+            directions = [_DIRECTIONS.get(each, each) for (each,) in found]
+            studies[key] = _Study(str(name), str(name), directions)
+            studies[key].user, studies[key].system = _attributes_in(database, "study", wanted)
+            yield studies[key].run()
         columns = ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete")
         for trial, number, study, *row in rows(database, "trials", columns, order="trial_id"):
-            if study in names:
-                yield from _trial_of(database, trial, names[study], number, row)
+            if study in studies:
+                start, end = (_moment(each, zone) for each in row[1:])
+                one = _Trial(studies[study], number, row[0], start=start, end=end)
+                yield from _trial_of(database, trial, one)
 
 
-def _trial_of(
-    database: Any, trial: Any, study: str, number: Any, row: list[Any]
-) -> Iterator[Event]:
-    wanted = "trial_id = ?", trial
+def _zone(database: Any) -> tzinfo | None:
+    """The zone of the times: since version 5 UTC, before that of the machine, taken to be this one."""
+    for (version,) in rows(database, "version_info", ("library_version",)):
+        if str(version).partition(".")[0] in _LOCAL:
+            return None
+    return UTC
+
+
+def _trial_of(database: Any, key: Any, trial: _Trial) -> Iterator[Event]:
+    wanted = "trial_id = ?", key
     params = rows(
         database, "trial_params", ("param_name", "param_value", "distribution_json"), where=wanted
     )
     values = rows(
         database, "trial_values", ("value", "value_type"), where=wanted, order="objective"
     )
-    about = _attributes_in(database, "trial", wanted) | {
-        "status": _STATES.get(row[0], row[0]),
-        "values": [_number(*each) for each in values] or None,
-        "start_time": _moment(row[1]),
-        "end_time": _moment(row[2]),
-    }
-    config = {str(name): _external(value, kind) for name, value, kind in params}
-    yield _trial(study, number, config, about)
+    trial.values = [_number(*each) for each in values] or None
+    trial.params = {str(name): _external(value, kind) for name, value, kind in params}
+    trial.user, trial.system = _attributes_in(database, "trial", wanted)
+    yield trial.run()
     columns = ("step", "intermediate_value", "intermediate_value_type")
     for step, value, kind in rows(database, "trial_intermediate_values", columns, where=wanted):
-        yield Record(f"{study}/{number}", {_KEY: _number(value, kind)}, step)
+        yield Record(trial.id, {_KEY: _number(value, kind)}, step)
 
 
-def _attributes_in(database: Any, of: str, wanted: tuple[str, Any]) -> dict[str, Any]:
-    """The attributes of Optuna itself and of the user, as in journals."""
-    return {
-        str(key): _json(value)
-        for kind in ("system", "user")
-        for key, value in rows(
-            database, f"{of}_{kind}_attributes", ("key", "value_json"), where=wanted
-        )
-    }
+def _attributes_in(database: Any, of: str, wanted: tuple[str, Any]) -> list[dict[str, Any]]:
+    """The attributes of the user, and those of Optuna itself."""
+    return [
+        {
+            str(key): _json(value)
+            for key, value in rows(
+                database, f"{of}_{kind}_attributes", ("key", "value_json"), where=wanted
+            )
+        }
+        for kind in ("user", "system")
+    ]
 
 
 def _number(value: Any, kind: Any) -> Any:
