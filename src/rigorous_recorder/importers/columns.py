@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rigorous_recorder._arrow import pa
+from rigorous_recorder._arrow import pa, pc
 
 from .contract import Event, Record, Rows, utc_time
 
-__all__ = ["as_floats", "events_of"]
+__all__ = ["as_floats", "events_of", "plain"]
 
 #: Fewer records than this are given one by one.
 _FEWEST: Final = 16
@@ -81,3 +81,18 @@ def _kind(values: Sequence[Any]) -> Any:
     if kinds == {float}:
         return pa.float64()
     return pa.bool_() if kinds == {bool} else None
+
+
+def plain(value: Any) -> Any:
+    """A value in Python; a time with nanoseconds, for which that has no type, is text."""
+    if not isinstance(value, pa.Scalar):
+        return value
+    if getattr(value.type, "unit", "") != "ns" or not value.is_valid:
+        return value.as_py()
+    if pa.types.is_duration(value.type):
+        whole, text = pa.duration("us"), f"{value.value} ns"
+    elif pa.types.is_timestamp(value.type):
+        whole, text = pa.timestamp("us", value.type.tz), pc.cast(value, pa.string()).as_py()
+    else:
+        whole, text = pa.time64("us"), pc.cast(value, pa.string()).as_py()
+    return text if value.value % 1000 else value.cast(whole).as_py()

@@ -25,7 +25,7 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
     if source.path.stat().st_size < start["offset"]:
         yield Position(None)
         start = {"offset": 0}
-    levels = Levels(source)
+    levels = Levels(source, report)
     yield levels.top()
     yield from levels.read(json_rows(source.path, report, start["offset"]), start)
 

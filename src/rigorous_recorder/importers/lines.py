@@ -5,21 +5,24 @@ from __future__ import annotations
 import csv as csv_files
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from .contract import Report
 
-__all__ = ["cell", "csv_rows", "header", "json_rows", "lines", "table_rows"]
+__all__ = ["cell", "csv_rows", "distinct", "header", "json_rows", "lines", "table_rows"]
 
 #: A line, or a row of CSV with line breaks in its cells, is not longer than this.
 _MOST: Final = 1 << 26
-_INT: Final = re.compile(r"-?(?:0|[1-9]\d{0,4299})")
+#: Digits with a zero before them are a name, such as 007, and -0 is what C writes for the float.
+_INT: Final = re.compile(r"0|-?[1-9]\d{0,4299}", re.ASCII)
+_NAME: Final = re.compile(r"[+-]?0\d+", re.ASCII)
 _FLOAT: Final = re.compile(
     r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|nan|Infinity|NaN)", re.ASCII
 )
-_WORDS: Final = {"True": True, "False": False}
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+_WORDS: Final[Mapping[str, bool]] = {"True": True, "False": False}
 
 Line = tuple[int, int, bytes]
 
@@ -29,12 +32,18 @@ def lines(path: Path, report: Report, offset: int = 0) -> Iterator[Line]:
 
     A last line without an end has 0 as the offset after it: it may be written on.
     """
+    for at, after, line in _whole_lines(path, report, offset):
+        yield at, after, line.rstrip(b"\r\n") if after else line
+
+
+def _whole_lines(path: Path, report: Report, offset: int) -> Iterator[Line]:
+    """The same, with the line breaks."""
     with path.open("rb") as file:
         file.seek(offset)
         while line := file.readline(_MOST):
             after = offset + len(line)
             if line.endswith(b"\n"):
-                yield offset, after, line.rstrip(b"\r\n")
+                yield offset, after, line
             elif len(line) < _MOST:
                 yield offset, 0, line
                 return
@@ -74,38 +83,75 @@ def json_rows(path: Path, report: Report, offset: int = 0) -> Iterator[tuple[int
 def csv_rows(
     path: Path, report: Report, *, separator: str = ",", offset: int = 0
 ) -> Iterator[tuple[int, int, list[str]]]:
-    """The rows of a CSV file: offset, offset after it (0 if its end is missing), and cells as text."""
-    start, held = offset, b""
-    for at, after, line in lines(path, report, offset):
-        start = start if held else at
-        held = held + b"\n" + line if held else line
-        if held.count(b'"') % 2 and after and len(held) < _MOST:
-            continue  # a line break in quotes
-        text = held.decode("utf-8-sig" if start == 0 else "utf-8", "replace")
-        held = b""
-        if not text:
-            continue
+    """The rows of a CSV file: offset, offset after it (0 if its end is missing), and cells as text.
+
+    A last row that ends within quotes is reported, and not given: it may be written on.
+    """
+    text = _Text(path, report, offset)
+    rows = csv_files.reader(text, delimiter=separator)
+    before = csv_files.field_size_limit(_MOST)
+    try:
+        while True:
+            start = text.after
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv_files.Error:
+                report.add(path, "rows that are not valid CSV: skipped", offset=start)
+                continue
+            if text.is_at_end:
+                report.add(path, "ends within quotes", offset=start, once=True)
+                return
+            if cells:
+                yield start, text.after if text.is_whole else 0, cells
+    finally:
+        csv_files.field_size_limit(before)
+
+
+class _Text:
+    """The lines of a file as text, and how far they were taken."""
+
+    def __init__(self, path: Path, report: Report, offset: int) -> None:
+        self._path, self._report = path, report
+        self._lines = _whole_lines(path, report, offset)
+        #: The offset after the last line that was taken.
+        self.after = offset
+        #: Whether that has a line break.
+        self.is_whole = True
+        #: Whether there were no more lines when the next one was taken.
+        self.is_at_end = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        found = next(self._lines, None)
+        if found is None:
+            self.is_at_end = True
+            raise StopIteration
+        at, after, line = found
+        if at == 0 and line.startswith(_UTF_16):
+            self._report.add(self._path, "is UTF-16, not UTF-8: not taken")
+            raise StopIteration
+        self.is_whole, self.after = after > 0, at + len(line)
         try:
-            (cells,) = (
-                csv_files.reader([text], delimiter=separator)
-                if "\n" not in text
-                else [next(csv_files.reader(text.splitlines(keepends=True), delimiter=separator))]
-            )
-        except (csv_files.Error, ValueError, StopIteration):
-            report.add(path, "rows that are not valid CSV: skipped", offset=start)
-            continue
-        yield start, after, cells
+            return line.decode("utf-8-sig" if at == 0 else "utf-8")
+        except UnicodeDecodeError:
+            text = "rows that are not valid UTF-8: with U+FFFD instead of such bytes"
+            self._report.add(self._path, text, offset=at)
+            return line.decode("utf-8", "replace")
 
 
-def cell(text: str) -> Any:
-    """What a cell has: an int, a float, a bool or text; None if it is empty."""
+def cell(text: str, words: Mapping[str, bool] = _WORDS) -> Any:
+    """What a cell has: an int, a float, a bool (one of ``words``) or text; None if it is empty."""
     if not text:
         return None
     if _INT.fullmatch(text):
         return int(text)
-    if _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(text) and not _NAME.fullmatch(text):
         return float(text)
-    return _WORDS.get(text, text)
+    return words.get(text, text)
 
 
 def table_rows(  # noqa: PLR0913 - each is a property of one file
@@ -116,6 +162,7 @@ def table_rows(  # noqa: PLR0913 - each is a property of one file
     start: int = 0,
     offset: int = 0,
     is_written: bool = False,
+    words: Mapping[str, bool] = _WORDS,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a CSV file with a header at ``start``, without empty cells, and the offset after each.
 
@@ -131,14 +178,27 @@ def table_rows(  # noqa: PLR0913 - each is a property of one file
         elif len(cells) != len(names):
             text = "rows with another number of cells than the header: as a list, by the key cells"
             report.add(file, text, offset=at)
-            yield after, {"cells": [cell(each) for each in cells]}
+            yield after, {"cells": [cell(each, words) for each in cells]}
         else:
-            found = zip(names, map(cell, cells), strict=True)
+            found = zip(names, (cell(each, words) for each in cells), strict=True)
             yield after, {name: value for name, value in found if value is not None}
 
 
 def header(file: Path, *, separator: str = ",", start: int = 0) -> list[str]:
-    """The first row of a CSV file; empty if it has none."""
+    """The first row of a CSV file, in which names that are there again get a number; empty if it has none."""
     for _, _, cells in csv_rows(file, Report(), separator=separator, offset=start):
-        return cells
+        return distinct(cells)
     return []
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Names of columns, in which those that are there again get a number."""
+    found: list[str] = []
+    taken = set(names)
+    for name in names:
+        new, number = name, 1
+        while new in found or (number > 1 and new in taken):
+            number += 1
+            new = f"{name} ({number})"
+        found.append(new)
+    return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from .contract import Event, Position, Record, Run, Source
+from .contract import Event, Position, Record, Report, Run, Source
 
 __all__ = ["Levels", "options_of"]
 
@@ -27,14 +27,17 @@ class Levels:
     Values of the keys ``step`` and ``time`` are those of the record, whatever they are.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._keys: list[str] = source.options.get("parent", [])
-        self._name = source.name
+    def __init__(self, source: Source, report: Report) -> None:
+        self.keys: list[str] = source.options.get("parent", [])
+        self._source = source
+        self._report = report
         self._known: set[str] = set()
+        #: The keys of which no row had a value so far.
+        self._missing = set(self.keys)
 
     def top(self) -> Run:
         """The run of the whole file."""
-        return Run(_TOP, self._name)
+        return Run(_TOP, self._source.name)
 
     def read(
         self, rows: Iterable[tuple[int, dict[str, Any]]], state: dict[str, Any]
@@ -43,27 +46,40 @@ class Levels:
 
         A row with the offset 0, which is the last, may be written on: it is read again.
         """
+        is_whole = not state["offset"]
         for number, (after, row) in enumerate(rows, 1):
             if not after or number % _OFTEN == 0:
                 yield Position(dict(state))
             yield from self.event(row)
             if not after:
-                return
+                break
             state["offset"] = after
-        yield Position(dict(state))
+        else:
+            yield Position(dict(state))
+        if is_whole:
+            self.end()
 
     def event(self, row: dict[str, Any]) -> Iterator[Event]:
         """The record of a row, and before it the recorders above that are new."""
-        run = _TOP
-        if self._keys:
-            level: list[Any] = []
-            for key in self._keys:
-                level.append(row.pop(key, None))
-                above, run = run, json.dumps(level, default=repr)
-                if level[-1] is None:
-                    run = above
-                    level.pop()
-                elif run not in self._known:
-                    self._known.add(run)
-                    yield Run(run, parent=above, part={key: level[-1]})
+        run = yield from self.above(row.pop(key, None) for key in self.keys)
         yield Record(run, row)
+
+    def above(self, values: Iterable[Any]) -> Generator[Event, None, str]:
+        """The recorders of the values of the levels that are new; returns the one that is lowest."""
+        run = _TOP
+        level: list[Any] = []
+        for key, value in zip(self.keys, values, strict=True):
+            level.append(value)
+            if value is None:
+                continue  # the row has no such level; it can have those below
+            above, run = run, json.dumps(level, default=repr)
+            if run not in self._known:
+                self._known.add(run)
+                self._missing.discard(key)
+                yield Run(run, parent=above, part={key: value})
+        return run
+
+    def end(self) -> None:
+        """Report the keys of levels that no row has, as of one that is misspelled."""
+        for key in sorted(self._missing):
+            self._report.add(self._source.path, f"no row has a value of --parent {key}", once=True)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._arrow import pa, pc
+from rigorous_recorder._arrow import pc
 from rigorous_recorder._engines.source import Source
 from rigorous_recorder._experiments_lock import unwritable
 from rigorous_recorder._keys import RESERVED
@@ -18,6 +18,7 @@ from rigorous_recorder._recorder import recorder_at
 from rigorous_recorder._store.node_ids import ROOT
 from rigorous_recorder.errors import RigorousError
 
+from .columns import plain
 from .contract import Event, Format, Position, Record, Report, Rows, Run
 from .contract import Source as ImportSource
 from .experiments import NewExperiments, outcome
@@ -333,15 +334,16 @@ class SourceTarget:
     def _push_in_parts(self, recorder: Recorder, fields: dict[str, Any]) -> None:
         """Push fields of which some can't be stored: those become text."""
         scratch = Recorder()
-        found: dict[str, Any] = {}
-        for key, value in fields.items():
-            try:
-                scratch.push({key: value})
-                found[key] = value
-            except (RigorousError, ValueError, OverflowError):
-                self._report.add(self._source.path, "values that can't be stored: as text")
-                found[_printable(key)] = ascii(value)[:100_000]
-        recorder.push(found)
+        recorder.push(dict(self._storable(scratch, *each) for each in fields.items()))
+
+    def _storable(self, scratch: Recorder, key: str, value: Any) -> tuple[str, Any]:
+        """A key and a value; as text what can't be stored."""
+        try:
+            scratch.push({key: value})
+        except (RigorousError, ValueError, OverflowError):
+            self._report.add(self._source.path, "values that can't be stored: as text")
+            return _printable(key), ascii(value)[:100_000]
+        return key, value
 
     def _extend(self, rows: Rows) -> None:
         run, count = rows.run, rows.size
@@ -373,9 +375,18 @@ class SourceTarget:
         try:
             recorder.extend(columns)
         except (RigorousError, ValueError, OverflowError):
-            # Nothing was written: one by one it is clear which value it is.
-            for fields in _records_of(columns):
-                self._push_one(recorder, fields)
+            # Nothing was written: column by column it is clear which values it is.
+            recorder.extend(dict(self._storable_column(*each) for each in columns.items()))
+
+    def _storable_column(self, key: str, values: Any) -> tuple[str, Any]:
+        """A key and a column, in which values that can't be stored are text."""
+        scratch = Recorder()
+        try:
+            scratch.extend({key: values})
+        except (RigorousError, ValueError, OverflowError):
+            found = [self._storable(scratch, key, plain(each))[1] for each in values]
+            return _printable(key), found
+        return key, values
 
     def _name(self, key: str) -> str:
         name = _free(key, self._taken, "metric")
@@ -400,12 +411,8 @@ def _free(key: str, taken: Any, before: str) -> str:
 def _records_of(columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of columns, without what is null."""
     for values in zip(*columns.values(), strict=True):
-        fields = dict(zip(columns, map(_plain, values), strict=True))
+        fields = dict(zip(columns, map(plain, values), strict=True))
         yield {key: each for key, each in fields.items() if each is not None}
-
-
-def _plain(value: Any) -> Any:
-    return value.as_py() if isinstance(value, pa.Scalar) else value
 
 
 def _printable(key: str) -> str:
