@@ -61,7 +61,7 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
         yield from _Journal(source.path, report).events()
 
 
-#: What is told of each trial: a parameter of such a name is moved aside, also while there is none yet.
+#: Attributes of each trial: a parameter of such a name is moved aside, also while there is none yet.
 _OF_TRIAL: Final = frozenset({"number", "status", "values", "start_time", "end_time", _KEY})
 _OF_STUDY: Final = frozenset({"study", "directions", "deleted"})
 
@@ -121,7 +121,7 @@ def _named(
     user: Mapping[str, Any],
     system: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """All of them by their own names; those that another has are told apart as Optuna's tables do it."""
+    """All of them by their own names; those that another has are named as in the tables of Optuna."""
     found = {f"config.{key}" if key in taken else key: value for key, value in params.items()}
     for kind, attributes in (("user_attrs", user), ("system_attrs", system)):
         for key, value in attributes.items():
