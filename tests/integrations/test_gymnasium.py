@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -9,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import ExperimentCollection, Recorder
 
 gym = pytest.importorskip("gymnasium", reason="gymnasium is not installed")
-from gymnasium.vector import AutoresetMode, SyncVectorEnv  # noqa: E402
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv  # noqa: E402
 
 from rigorous_recorder.integrations.gymnasium import RecordEpisodes, RecordVectorEpisodes  # noqa: E402
 
@@ -113,6 +114,56 @@ def test_a_reset_with_a_mask_ends_only_the_masked_episodes(study: ExperimentColl
         env.close()
     found = episodes(study, "env", "episode", "total_reward", "is_finished")
     assert sorted(found) == [(0, 0, 3.0, True), (0, 1, 3.0, True), (1, 0, 10.0, False)]
+
+
+def test_what_cannot_be_logged_ends_with_its_episode(
+    study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An episode whose last step is lost has its total and its end, and the next begins at 0."""
+    lost = []
+
+    def push(self: Recorder, **fields: Any) -> None:
+        if (fields["timestep"], len(lost)) == (2, 0):
+            lost.append(fields)
+            raise OSError("disk")
+        real(self, **fields)
+
+    real = Recorder.push
+    monkeypatch.setattr(Recorder, "push", push)
+    with study.new_experiment() as run:
+        env = RecordEpisodes(Countdown(2), run, steps=True)
+        for _ in range(2):
+            env.reset()
+            env.step(0)
+            env.step(0)
+    found = episodes(study, "episode", "total_reward", "episode_length", "is_finished", "records")
+    assert found == [(0, 3.0, 2, True, 1), (1, 3.0, 2, True, 2)]
+    assert capsys.readouterr().err.count("could not log: OSError: disk") == 1
+
+
+def recorded(length: int, recorder: Recorder) -> Any:
+    return RecordEpisodes(Countdown(length), recorder)
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_environments_in_processes_of_their_own(study: ExperimentCollection, context: str) -> None:
+    """Each logs to the recorder that its wrapper was made with."""
+    with study.new_experiment() as run:
+        made = [
+            functools.partial(recorded, 2 + number, run.child(env=number)) for number in range(2)
+        ]
+        env = AsyncVectorEnv(made, context=context)
+        env.reset()
+        for _ in range(7):
+            env.step(np.zeros(2, int))
+        env.close()
+    assert sorted(episodes(study, "env", "episode", "total_reward", "is_finished")) == [
+        (0, 0, 3.0, True),
+        (0, 1, 3.0, True),
+        (0, 2, 1.0, False),
+        (1, 0, 6.0, True),
+        (1, 1, 6.0, True),
+    ]
 
 
 def test_totals_are_those_of_the_own_wrapper_of_gymnasium(study: ExperimentCollection) -> None:

@@ -35,7 +35,8 @@ class Count(gym.Env):  # type: ignore[misc,name-defined]
 
     def step(self, action: Any) -> Any:
         self.at += 1
-        return self.observation_space.low, 1.0, self.at == 5, False, {"is_success": self.at == 5}
+        info = {"is_success": self.at == 5, "lives": self.at - 2}
+        return self.observation_space.low, 1.0, self.at == 5, False, info
 
 
 class Keeps(KVWriter):  # type: ignore[misc]
@@ -64,7 +65,8 @@ class Fails(BaseCallback):  # type: ignore[misc]
 
 def ppo(envs: int = 2) -> Any:
     options = {"n_steps": 8, "batch_size": 8, "n_epochs": 1, "seed": 0, "device": "cpu"}
-    return sb3.PPO("MlpPolicy", make_vec_env(Count, envs), **options)
+    monitor = {"info_keywords": ("lives",)}
+    return sb3.PPO("MlpPolicy", make_vec_env(Count, envs, monitor_kwargs=monitor), **options)
 
 
 def updates(study: ExperimentCollection, **where: Any) -> list[tuple[int, int]]:
@@ -90,12 +92,29 @@ def test_rows_updates_and_episodes(study: ExperimentCollection) -> None:
     assert [(row["env"], row["episode"], row["step"]) for row in episodes] == [
         (env, number, 10 * number + 10) for number in range(4) for env in (0, 1)
     ]
-    known = {(row["total_reward"], row["episode_length"], row["is_success"]) for row in episodes}
-    assert known == {(5.0, 5, True)}
+    keys = ("total_reward", "episode_length", "is_success", "lives")
+    assert {tuple(row[key] for key in keys) for row in episodes} == {(5.0, 5, True, 3)}
     (first, second) = study.level("training")
-    assert (first["algorithm"], first["hyperparameters"]["gamma"]) == ("PPO", 0.99)
+    settings = first["hyperparameters"]
+    assert first["algorithm"] == "PPO"
+    assert [settings[key] for key in ("gamma", "clip_range", "n_envs")] == [0.99, 0.2, 2]
+    assert (
+        not {"num_timesteps", "start_time", "policy"} & settings.keys()
+    )  # of a state, not settings
     assert second["first_step"] == 48
     assert study.experiment(1).status is Status.RUNNING
+
+
+def test_an_update_is_whole_where_rows_are_rarer(study: ExperimentCollection) -> None:
+    """Also what is the same object in each update, such as a rate that does not change."""
+    with study.new_experiment() as run:
+        ppo().learn(48, callback=RigorousCallback(run), log_interval=2)
+    assert updates(study) == [(16, 1), (32, 2), (48, 3)]
+    rows = [row for row in study.records if row["train/n_updates"] is not None]
+    assert [(row["train/clip_range"], row["train/learning_rate"]) for row in rows] == 3 * [
+        (0.2, 0.0003)
+    ]
+    assert [row["step"] for row in study.records if row["time/iterations"] is not None] == [32]
 
 
 def test_an_evaluation_repeats_no_update(study: ExperimentCollection, tmp_path: Path) -> None:
@@ -144,6 +163,7 @@ def test_off_policy_and_a_writer_alone(
     rows = list(study.records.where(algorithm="DQN"))
     assert [row["step"] for row in rows] == [20, 32]
     assert rows[-1]["train/n_updates"] == 7
+    assert rows[0]["hyperparameters"]["train_freq"] == {"frequency": 4, "unit": "STEP"}
     (alone,) = study.records.where(writer="alone")
     assert (alone["step"], alone["kept"], alone["other"]) == (3, 1.0, None)
     (tmp_path / "file").touch()

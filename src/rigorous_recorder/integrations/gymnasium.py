@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import guest
+from .episodes import AfterEnd, Episodes
 from .requirement import required
 
 with required("gymnasium>=1.2"):
@@ -16,87 +16,11 @@ with required("gymnasium>=1.2"):
 
 __all__ = ["RecordEpisodes", "RecordVectorEpisodes"]
 
-_NEXT: Final = AutoresetMode.NEXT_STEP
-
-
-class _Episodes:
-    """Counts the rewards and steps of the running episode of each environment."""
-
-    def __init__(
-        self,
-        recorder: Recorder | Run,
-        number: int,
-        mode: AutoresetMode,
-        *,
-        steps: bool,
-        is_vector: bool,
-    ) -> None:
-        self._mode = mode
-        self._recorder = recorder
-        self._has_steps = steps
-        self._is_vector = is_vector
-        self._rewards = np.zeros(number)
-        self._lengths = np.zeros(number, np.int64)
-        self._episodes = np.zeros(number, np.int64)
-        #: Where an episode has ended: the next step is that of a reset, and counts nowhere.
-        self._is_over = np.zeros(number, bool)
-        self._children: dict[int, Recorder] = {}
-
-    @guest
-    def step(self, rewards: Any, terminated: Any, truncated: Any) -> None:
-        """Count a step of all environments, and log those of their episodes that end with it."""
-        counts = ~self._is_over
-        rewards, terminated = np.asarray(rewards, np.float64), np.asarray(terminated, bool)
-        truncated = np.asarray(truncated, bool)
-        self._rewards[counts] += rewards[counts]
-        self._lengths[counts] += 1
-        if self._has_steps:
-            self._push(counts, rewards, terminated, truncated)
-        done = terminated | truncated
-        for env in np.flatnonzero(done & counts).tolist():
-            self._end(env, is_finished=True, terminated=terminated[env], truncated=truncated[env])
-        if self._mode == AutoresetMode.DISABLED:
-            self._is_over |= done  # until they are reset
-        elif self._mode == AutoresetMode.NEXT_STEP:
-            self._is_over = done
-
-    def _push(self, counts: Any, rewards: Any, terminated: Any, truncated: Any) -> None:
-        steps = self._lengths.tolist()
-        ends = list(zip(rewards.tolist(), terminated.tolist(), truncated.tolist(), strict=True))
-        for env in np.flatnonzero(counts).tolist():
-            child = self._children.get(env) or self._begin(env)
-            reward, is_terminated, is_truncated = ends[env]
-            child.push(
-                timestep=steps[env],
-                reward=reward,
-                terminated=is_terminated,
-                truncated=is_truncated,
-            )
-
-    def _begin(self, env: int) -> Recorder:
-        of_env = {"env": env} if self._is_vector else {}
-        child = self._recorder.child({**of_env, "episode": int(self._episodes[env])})
-        return self._children.setdefault(env, child)
-
-    def _end(self, env: int, *, is_finished: bool, **ends: Any) -> None:
-        child = self._children.get(env) or self._begin(env)
-        child.update(
-            total_reward=float(self._rewards[env]),
-            episode_length=int(self._lengths[env]),
-            is_finished=is_finished,
-            **{name: bool(end) for name, end in ends.items()},
-        )
-        self._children.pop(env, None)
-        self._rewards[env], self._lengths[env] = 0.0, 0
-        self._episodes[env] += 1
-
-    @guest
-    def reset(self, mask: Any = None) -> None:
-        """Begin anew, where the mask says so; episodes that were running are logged as unfinished."""
-        chosen = np.ones(len(self._lengths), bool) if mask is None else np.asarray(mask, bool)
-        for env in np.flatnonzero(chosen & (self._lengths > 0)).tolist():
-            self._end(env, is_finished=False)
-        self._is_over[chosen] = False
+_AFTER_END: Final[dict[Any, AfterEnd]] = {
+    AutoresetMode.NEXT_STEP: "resetting step",
+    AutoresetMode.SAME_STEP: "next episode",
+    AutoresetMode.DISABLED: "nothing",
+}
 
 
 class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
@@ -114,7 +38,9 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: Any, recorder: Recorder | Run, *, steps: bool = False) -> None:
         super().__init__(env)
-        self._of_run = _Episodes(recorder, 1, _NEXT, steps=steps, is_vector=False)
+        self._of_run = Episodes(
+            recorder, 1, after_end="resetting step", steps=steps, is_vector=False
+        )
 
     def step(self, action: Any) -> Any:
         """Step the environment."""
@@ -144,8 +70,10 @@ class RecordVectorEpisodes(gym.vector.VectorWrapper):
 
     def __init__(self, env: Any, recorder: Recorder | Run, *, steps: bool = False) -> None:
         super().__init__(env)
-        mode = env.metadata.get("autoreset_mode", _NEXT)
-        self._of_run = _Episodes(recorder, env.num_envs, mode, steps=steps, is_vector=True)
+        after_end = _AFTER_END.get(env.metadata.get("autoreset_mode"), "resetting step")
+        self._of_run = Episodes(
+            recorder, env.num_envs, after_end=after_end, steps=steps, is_vector=True
+        )
 
     def step(self, actions: Any) -> Any:
         """Step all environments."""

@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Capture, Host, Place, guest, push, set_attributes
+from .guest import Capture, Host, Place, guest, set_attributes
 from .requirement import required
+from .stable_baselines3_writer import RigorousWriter
 
 with required("stable-baselines3>=2.3"):
     from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.logger import KVWriter
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 __all__ = ["RigorousCallback", "RigorousWriter"]
 
-_PLAIN: Final = (bool, int, float, str)
-
-
-class RigorousWriter(KVWriter):
-    """An output format: ``Logger(None, [RigorousWriter(run)])``.
-
-    A record is a row, and ``step``; keys that exclude "rigorous" are left out.
-    """
-
-    def __init__(self, recorder: Recorder | Run) -> None:
-        self._recorder = recorder
-        #: What was logged before it is dumped.
-        self.early: dict[str, Any] = {}
-
-    @guest
-    def write(self, key_values: Any, key_excluded: Any, step: int = 0) -> None:
-        """Log a row; the dict is cleared after the call."""
-        early, self.early = self.early, {}
-        new = {key: each for key, each in key_values.items() if not _is_in(early, key, each)}
-        self._push(new, key_excluded, step)
-
-    def write_early(self, key_values: Any, step: int) -> None:
-        """Log what was recorded and not dumped yet; the next dump does not log it again."""
-        new = {k: each for k, each in key_values.items() if not _is_in(self.early, k, each)}
-        self.early |= new
-        self._push(new, {}, step)
-
-    def _push(self, fields: Mapping[str, Any], excluded: Any, step: int) -> None:
-        found = {
-            key: each for key, each in fields.items() if "rigorous" not in excluded.get(key, ())
-        }
-        if found:
-            push(self._recorder, {"step": step, **found})
-
-    def close(self) -> None:
-        """Nothing to close: the run ends with the process, or where the caller ends it."""
-
-
-def _is_in(known: Mapping[str, Any], key: str, value: Any) -> bool:
-    return key in known and known[key] is value
+_EPISODE: Final = {"r": "total_reward", "l": "episode_length", "t": "episode_time"}
+_NO_SETTINGS: Final = {"policy", "env", "verbose", "tensorboard_log"}
 
 
 class RigorousCallback(BaseCallback):
@@ -65,7 +28,8 @@ class RigorousCallback(BaseCallback):
     Each ``learn`` is a child with ``training`` (0, 1, ...), ``algorithm`` and ``hyperparameters``.
     Its records are the rows of the model's logger, but the values of an on-policy update are a
     record at the step of the update. Each episode that the Monitor reports is a child with ``env``,
-    ``episode``, ``step``, ``total_reward``, ``episode_length``, ``episode_time`` and ``is_success``.
+    ``episode``, ``step``, ``total_reward``, ``episode_length``, ``episode_time``, ``is_success`` and
+    what the Monitor's ``info_keywords`` name.
 
     Args:
         place: a collection or its path, in which a run begins with the first call; or a started run
@@ -88,7 +52,7 @@ class RigorousCallback(BaseCallback):
     ) -> None:
         super().__init__()
         self._host = Host(place, info, resume=resume, capture=capture)
-        self._has_episodes, self._trainings = episodes, 0
+        self._has_episodes, self._trainings, self._updates = episodes, 0, 0
         self._training: Recorder | None = None
         self._writer: RigorousWriter | None = None
         self._episodes: dict[int, int] = {}
@@ -99,7 +63,7 @@ class RigorousCallback(BaseCallback):
         self._training = self._host.recorder.child(training=self._trainings)
         self._trainings += 1
         set_attributes(self._training, _attributes(self.model))
-        self._episodes = {}
+        self._episodes, self._updates = {}, self.model._n_updates
         before, self._writer = self._writer, RigorousWriter(self._training)
         if before is not None:  # a logger of the user's has its last values still
             self._writer.early = before.early
@@ -117,19 +81,28 @@ class RigorousCallback(BaseCallback):
                 number = self._episodes.get(env, 0)
                 self._episodes[env] = number + 1
                 place = {"env": env, "episode": number, "step": self.num_timesteps}
-                self._training.child({**place, **_of_episode(info)})
+                totals = {name: info["episode"][key] for key, name in _EPISODE.items()}
+                set_attributes(self._training.child({**place, **totals}), _keywords(info))
 
     @guest
     def _on_rollout_start(self) -> None:
-        if isinstance(self.model, OnPolicyAlgorithm) and self._writer is not None:
-            values = self.logger.name_to_value.items()
-            updates = {key: each for key, each in values if key.startswith("train/")}
-            self._writer.write_early(updates, self.num_timesteps)
+        if isinstance(self.model, OnPolicyAlgorithm):
+            self._write_early("train/")
+
+    def _write_early(self, start: str) -> None:
+        """Log what is not dumped yet, of keys with this start."""
+        if self._writer is None:
+            return
+        if self.model._n_updates != self._updates:
+            self._updates = self.model._n_updates
+            self._writer.forget("train/")  # these are of a new update, also where they are equal
+        values = self.logger.name_to_value.items()
+        found = {key: each for key, each in values if key.startswith(start)}
+        self._writer.write_early(found, self.num_timesteps)
 
     @guest
     def _on_training_end(self) -> None:
-        if self._writer is not None:
-            self._writer.write_early(dict(self.logger.name_to_value), self.num_timesteps)
+        self._write_early("")
         self._remove_writer()
 
     def _remove_writer(self) -> None:
@@ -137,17 +110,23 @@ class RigorousCallback(BaseCallback):
         formats[:] = [each for each in formats if each is not self._writer]
 
 
-def _of_episode(info: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"total_reward": "r", "episode_length": "l", "episode_time": "t"}
+def _keywords(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Monitor with ``info_keywords`` reports of an episode, and whether it succeeded."""
     success = {"is_success": info["is_success"]} if "is_success" in info else {}
-    return {name: info["episode"][short] for name, short in names.items()} | success
+    return success | {key: each for key, each in info["episode"].items() if key not in _EPISODE}
 
 
 def _attributes(model: Any) -> dict[str, Any]:
-    known = {
-        k: v for k, v in vars(model).items() if isinstance(v, _PLAIN) and not k.startswith("_")
-    }
-    found: dict[str, Any] = {"algorithm": type(model).__name__, "hyperparameters": known}
+    """The algorithm and its arguments, which the model has as attributes of the same names."""
+    names = [*inspect.signature(type(model)).parameters, "n_envs"]
+    known = {name: _setting(vars(model)[name]) for name in names if name in vars(model)}
+    found: dict[str, Any] = {"algorithm": type(model).__name__}
+    found["hyperparameters"] = {k: v for k, v in known.items() if k not in _NO_SETTINGS}
     if model.num_timesteps:
         found["first_step"] = model.num_timesteps
     return found
+
+
+def _setting(value: Any) -> Any:
+    """A schedule of one value is that value, as it was given."""
+    return getattr(getattr(value, "value_schedule", value), "val", value)
