@@ -300,3 +300,48 @@ def test_random_bytes_raise_nothing(tmp_path: Path) -> None:
         for record in records:
             record[chance.randrange(len(record))] = chance.randrange(256)
         read(log_of([bytes(each) for each in records]), tmp_path)
+
+
+def printed(stream: int, text: str, second: int) -> bytes:
+    """A record of the console."""
+    time = field(1, second)
+    return field(1, 1) + field(13, field(1, stream) + field(2, time) + field(3, text))
+
+
+def lines_of(events: list[Any]) -> list[tuple[str, str, float]]:
+    """What was printed: lines, streams and seconds."""
+    return [
+        (each.fields["line"], each.fields["stream"], each.time.timestamp())
+        for each in events
+        if isinstance(each, Record) and each.run.endswith("/console")
+    ]
+
+
+def test_the_console_is_lines_whatever_pieces_were_printed(tmp_path: Path) -> None:
+    """``print`` writes its line break by itself; a line that no other piece follows is given, too."""
+    pieces = [(1, "a"), (0, "warn"), (1, "b\n"), (1, "\n"), (0, "ing\nx\ny"), (1, "end"), (1, "")]
+    records = [printed(stream, text, at) for at, (stream, text) in enumerate(pieces)]
+    exit_ = field(1, 1) + field(18, field(2, 3))
+    wanted = [("ab", "stdout", 0.0), ("", "stdout", 3.0), ("warning", "stderr", 1.0)]
+    wanted += [("x", "stderr", 4.0), ("y", "stderr", 4.0), ("end", "stdout", 5.0)]
+    for ends in ([exit_], []):
+        events, _ = read(log_of([*records, *ends]), tmp_path)
+        assert lines_of(events) == wanted
+    events, _ = read(log_of([printed(1, "x" * 40_000, 0), printed(1, "y" * 40_000, 1)]), tmp_path)
+    assert [len(line) for line, *_ in lines_of(events)] == [80_000]
+
+
+def test_lines_are_whole_where_a_run_is_followed(tmp_path: Path) -> None:
+    """A piece waits for its end in the next part of the file, and for the end of the run."""
+    records = [printed(1, "a", 0), printed(1, "b\nc", 1), printed(1, "d", 2)]
+    whole = log_of([*records, field(1, 1) + field(18, b"")])
+    path = tmp_path / "run-x.wandb"
+    source = Source(path, (path,), "x", is_written=True)
+    found, position = [], None
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        events = list(FORMAT.read(source, Report(), position))
+        found += lines_of(events)
+        last = [each.value for each in events if isinstance(each, Position)]
+        position = json.loads(json.dumps(last[-1])) if last else position
+    assert found == [("ab", "stdout", 0.0), ("cd", "stdout", 1.0)]

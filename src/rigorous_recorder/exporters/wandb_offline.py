@@ -142,7 +142,8 @@ class _Run:
             self._add(7, message(2, _time(when)) + items)
         elif part == "console" and isinstance(fields.get("line"), str):
             stream = _STREAMS.get(str(fields.get("stream")), 1)
-            self._add(13, number(1, stream) + message(2, _time(when)) + text(3, fields["line"]))
+            line = fields["line"].removesuffix("\n") + "\n"
+            self._add(13, number(1, stream) + message(2, _time(when)) + text(3, line))
         elif part == "alerts" and "alert" in fields:
             keys = ("alert", "alert/text", "alert/level")
             values = enumerate((fields.get(key) for key in keys), 1)

@@ -12,6 +12,7 @@ from .contract import Event, Format, Position, Record, Report, Run, Source, utc_
 from .files import files_below, read_json
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, signed, text_of
+from .wandb_console import Console, Line
 from .wandb_items import Item, items_of, merge, parsed, path_of, raw_items, rebuilt, remove
 from .wandb_media import Media
 from .wandb_steps import StepMetrics
@@ -60,6 +61,7 @@ class _Reading:
         self._config: dict[str, Any] = dict(state.get("config", {}))
         self._floats = set(state.get("floats", ()))
         self._steps = StepMetrics(state.get("steps"))
+        self._lines = Console(state.get("console"))
         #: Whether the run was given; that waits until its first record has been read.
         self._is_given = False
         self._parts: set[str] = set()
@@ -89,6 +91,8 @@ class _Reading:
                 yield from self._flush()
                 yield self._position(at)
         yield from self._flush()
+        if not self._source.is_written:
+            yield from self._printed(self._lines.rest())
         if summary := self._summary.final():
             yield from self._begin({"summary": summary})
         if at is not None:
@@ -111,6 +115,7 @@ class _Reading:
             "summary": self._summary.state(),
             "floats": sorted(self._floats),
             "steps": self._steps.state(),
+            "console": self._lines.state(),
             "exact": self._is_exact,
         }
         return Position(state)
@@ -292,11 +297,16 @@ class _Reading:
         yield Record(f"{self._run}/system", values, None, time)
 
     def _console(self, data: bytes) -> Iterator[Event]:
-        yield from self._part("console")
         found = first(data)
         stream = {0: "stderr", 1: "stdout"}.get(signed(found.get(1, 0)), "unknown")
-        line = {"line": text_of(found.get(3, b"")), "stream": stream}
-        yield Record(f"{self._run}/console", line, None, _time(found.get(2)))
+        text = text_of(found.get(3, b""))
+        yield from self._printed(self._lines.lines(stream, text, _time(found.get(2))))
+
+    def _printed(self, lines: Iterator[Line]) -> Iterator[Event]:
+        for line in lines:
+            yield from self._part("console")
+            fields_ = {"line": line.text, "stream": line.stream}
+            yield Record(f"{self._run}/console", fields_, None, line.time)
 
     def _alert(self, data: bytes) -> Iterator[Event]:
         yield from self._part("alerts")
@@ -330,6 +340,7 @@ class _Reading:
         yield from ()
 
     def _exit(self, data: bytes) -> Iterator[Event]:
+        yield from self._printed(self._lines.rest())
         found = first(data)
         code = signed(found.get(1, 0))
         about = {"exit_code": code, "status": "failed" if code else "finished"}
