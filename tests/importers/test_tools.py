@@ -242,6 +242,8 @@ n: !!python/object/apply:numpy.core.multiarray.scalar
 - *id002
 - !!binary AACAPw==
 path: !!python/object/apply:pathlib.PosixPath [/, data, x]
+layer: !!python/name:torch.nn.modules.linear.Linear ''
+module: !!python/module:math ''
 """
 
 
@@ -266,6 +268,7 @@ def test_lightning_hparams_may_have_aliases_and_numbers_of_numpy(tmp_path: Path)
     wanted = {"a": [0.9, 0.999], "b": [0.9, 0.999], "lr": 0.10000000149011612, "n": 1.0}
     assert {key: only[key] for key in wanted} == wanted
     assert only["path"] == "/data/x"
+    assert (only["layer"], only["module"]) == ("torch.nn.modules.linear.Linear", "math")
 
 
 @pytest.mark.parametrize("text", ["a: &x [*x]\n", None], ids=["cycle", "bomb"])

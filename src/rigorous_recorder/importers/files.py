@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 else:
     yaml = lazy_module("yaml", install="rigorous-recorder[import]")
 
-__all__ = ["files_below", "listed_once", "read_bounded", "read_json", "read_yaml", "run_name"]
+__all__ = ["NUMPY_CODES", "files_below", "listed_once", "read_bounded", "read_json", "read_yaml", "run_name"]
 
 #: A configuration, or a file of metrics that is read at once, is not larger than this.
 MOST_BYTES: Final = 1 << 28
 #: A file of YAML has so many nodes, its aliases expanded.
 _MOST_NODES: Final = 1 << 20
 #: What types of NumPy are for ``struct``.
-_NUMPY_CODES: Final = dict(
+NUMPY_CODES: Final = dict(
     zip(
         ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"),
         "?bhiqBHIQefd",
@@ -44,6 +44,7 @@ _TAGS_OF_1_2: Final = {
         r"|[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z"
     ),
 }
+_NAMED: Final = re.compile(r"python/(?:name|module):(.+)")
 _LISTED: ContextVar[dict[Path, list[Path]] | None] = ContextVar("listed", default=None)
 
 
@@ -172,6 +173,8 @@ def _construct_plain(loader: Any, suffix: str, node: Any) -> Any:
         return _scalar(loader.construct_sequence(node, deep=True))
     if suffix.endswith("Path") and "pathlib." in suffix and isinstance(node, yaml.SequenceNode):
         return str(PurePosixPath(*map(str, loader.construct_sequence(node))))
+    if (named := _NAMED.search(suffix)) and not node.value:
+        return named[1]  # a function, a class or a module, of which the tag is all there is
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
@@ -184,7 +187,7 @@ def _scalar(parts: list[Any]) -> Any:
     try:
         kind, data = parts
         big = kind["state"][1] == ">"
-        (found,) = struct.unpack((">" if big else "<") + _NUMPY_CODES[kind["args"][0]], data)
+        (found,) = struct.unpack((">" if big else "<") + NUMPY_CODES[kind["args"][0]], data)
     except (KeyError, IndexError, TypeError, ValueError, struct.error):
         return parts
     return found

@@ -1,4 +1,4 @@
-"""Imports ``progress.csv``, ``progress.json`` and ``*.monitor.csv`` of Stable-Baselines3."""
+"""Imports ``progress.csv``, ``progress.json``, ``*.monitor.csv`` and ``evaluations.npz`` of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
+from .archive import has_members
 from .contract import Event, Format, Record, Report, Run, Source, utc_time
 from .files import files_below, run_name
 from .lines import json_rows, table_rows
+from .npz import arrays_of
 
 _NAMES: Final = ("progress.json", "progress.csv")
 #: Ray Tune has a table of that name, too.
 _OF_RAY: Final = ("result.json", "params.json")
 _MONITOR: Final = "monitor.csv"
+_EVALUATIONS: Final = "evaluations.npz"
 #: The first line of a table of episodes is not longer than this.
 _LONGEST: Final = 1 << 20
 _STEP: Final = "time/total_timesteps"
@@ -27,11 +30,12 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     done = None
     for file in files_below(path):
         folder = file.parent
-        if folder == done or not (_is_progress(file) or _is_monitor(file)):
+        if folder == done or not any(is_one(file) for is_one in _KINDS):
             continue
         done = folder
         files = [folder / name for name in _NAMES if _is_progress(folder / name)]
         files += [each for each in sorted(folder.glob(f"*{_MONITOR}")) if _is_monitor(each)]
+        files += filter(_is_of_evaluations, [folder / _EVALUATIONS])
         name = run_name(folder, folder if file == path else path)
         yield Source(folder, tuple([file] if file == path else files), name)
 
@@ -50,6 +54,13 @@ def _is_monitor(file: Path) -> bool:
     return False
 
 
+def _is_of_evaluations(file: Path) -> bool:
+    return file.name == _EVALUATIONS and has_members(file, "timesteps.npy", "results.npy")
+
+
+_KINDS: Final = (_is_progress, _is_monitor, _is_of_evaluations)
+
+
 def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     """The files have no step, and are written anew for new keys."""
     yield Run("", source.name)
@@ -65,7 +76,9 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
         step = row.get(_STEP)
         yield Record("", row, step if isinstance(step, (int, float)) else None)
     for file in source.files:
-        if file.name not in _NAMES:
+        if file.name == _EVALUATIONS:
+            yield from _evaluations(file, report)
+        elif file.name not in _NAMES:
             yield from _episodes(file, report, is_written=is_written)
 
 
@@ -89,6 +102,19 @@ def _episodes(file: Path, report: Report, *, is_written: bool) -> Iterator[Event
         yield Record(f"env {env}", row, None, _later(start, seconds) if is_time else None)
 
 
+def _evaluations(file: Path, report: Report) -> Iterator[Event]:
+    """The episodes of evaluations: a record for each, with the step and its number in its evaluation."""
+    arrays = arrays_of(file, ("timesteps", "results", "ep_lengths", "successes"), report)
+    steps = arrays.pop("timesteps", [])
+    yield Run("evaluations", parent="", part="evaluations")
+    for at, step in enumerate(steps):
+        rows = {key: rows[at] for key, rows in arrays.items() if at < len(rows)}
+        columns = {key: row if isinstance(row, list) else [row] for key, row in rows.items()}
+        for episode in range(max(map(len, columns.values()), default=0)):
+            values = {key: row[episode] for key, row in columns.items() if episode < len(row)}
+            yield Record("evaluations", {"episode": episode, **values}, step)
+
+
 def _later(start: Any, seconds: Any) -> Any:
     """The time so many seconds later; None if there is none."""
     try:
@@ -98,13 +124,13 @@ def _later(start: Any, seconds: Any) -> Any:
 
 
 def _exact(row: dict[str, Any] | None, cells: dict[str, Any] | None) -> dict[str, Any]:
-    """A row of JSON, in which numpy's ints are rounded floats, with the exact ints of the table."""
+    """A row of JSON, in which ints and bools of NumPy are floats, with those that the table has."""
     if row is None:
         return cells or {}
     found = dict(row)
     for key, value in (cells or {}).items():
         rounded = row.get(key)
-        if type(value) is int and isinstance(rounded, float) and rounded == float(value):
+        if type(value) in {int, bool} and isinstance(rounded, float) and rounded == float(value):
             found[key] = value
     return found
 
