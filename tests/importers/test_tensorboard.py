@@ -149,3 +149,16 @@ def test_times_are_rounded_once_to_microseconds(tmp_path: Path) -> None:
         assert [row["time"] for row in rows_in(file, tmp_path / name)] == wanted
         data = file.read_bytes()
         assert repr(event_frames.scan(data, 0)) == repr(event_frames._scan(data, 0))
+
+
+def test_a_run_does_not_end_before_it_starts(tmp_path: Path) -> None:
+    """The file of ``add_scalars`` begins later than the time of its first value, which it is given."""
+    scalar = double(1, 5.0) + summary(field(1, "x") + b"\x15" + bytes(4))
+    file = event_file(tmp_path / FILE, double(1, 7.0) + field(3, "brain.Event:2"), scalar)
+    data = file.read_bytes()
+    file.write_bytes(data[len(event_file(tmp_path / "none").read_bytes()) :])
+    (run,) = attributes_in(file, tmp_path)
+    ends = run["experiment_start_time"], run["experiment_end_time"], run["experiment_duration"]
+    assert ends == (7.0, 7.0, 0.0)
+    (row,) = rows_in(file, tmp_path / "again")
+    assert row["time"] == datetime.fromtimestamp(5.0, UTC)

@@ -80,7 +80,10 @@ def outcome(
     is_open = status in {Status.RUNNING, Status.CRASHED}
     is_good = not is_open and status != Status.FAILED
     start, ended = _seconds(about.get("start_time")), _seconds(about.get("end_time"))
-    ends = [each for each in (ended, _seconds(last), before) if each is not None]
+    latest = _seconds(last)
+    if start is not None and latest is not None:
+        latest = max(start, latest)  # records can be older than what says when it started
+    ends = [each for each in (ended, latest, before) if each is not None]
     end = None if is_open or not ends else ends[0]
     return {
         "error_number": 0 if is_good else 1,

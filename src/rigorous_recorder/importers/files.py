@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 else:
     yaml = lazy_module("yaml", install="rigorous-recorder[import]")
 
-__all__ = ["NUMPY_CODES", "files_below", "listed_once", "read_bounded", "read_json", "read_yaml", "run_name"]
+__all__ = [
+    "NUMPY_CODES",
+    "files_below",
+    "listed_once",
+    "read_bounded",
+    "read_json",
+    "read_yaml",
+    "run_name",
+]
 
 #: A configuration, or a file of metrics that is read at once, is not larger than this.
 MOST_BYTES: Final = 1 << 28
