@@ -154,7 +154,6 @@ def test_a_sample_is_imported_whole(
 
 def test_mlflow_by_a_url_is_as_by_its_file(tmp_path: Path) -> None:
     """Through SQLAlchemy, as for PostgreSQL: the same rows, and nothing twice."""
-    pytest.importorskip("sqlalchemy")
     file = DATA / "mlflow" / "sqlite" / "mlflow.db"
     found = []
     for number, source in enumerate((file, f"sqlite:///{file}")):
