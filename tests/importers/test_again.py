@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from rigorous_recorder.errors import ArgumentError
 from rigorous_recorder.importers import find_runs, import_runs
 from rigorous_recorder.importers.event_frames import masked_crc
 
+from .test_offline_formats import MAKERS
 from .test_samples import DATA
 
 
@@ -255,3 +258,57 @@ def test_keys_that_are_taken_get_a_word_in_front(tmp_path: Path) -> None:
     assert (first["config.loss"], first["config.run"], first["lr"]) == (0.25, "x", 0.1)
     assert (first["loss"], second["loss"], first["\\ud800"]) == (0.5, None, "1")
     assert [loss.text for loss in done.report.losses] == ["values that can't be stored: as text"]
+
+
+#: What makes other runs of those in a database, with rows of the same numbers; and its table of values.
+ANEW = {
+    "mlflow": (
+        [
+            f"UPDATE {table} SET run_uuid = run_uuid || 'x'"
+            for table in ("runs", "metrics", "params", "tags")
+        ],
+        "metrics",
+    ),
+    "trackio": (
+        [
+            f"UPDATE {table} SET run_id = run_id || 'x'"
+            for table in ("configs", "metrics", "system_metrics", "alerts")
+        ],
+        "metrics",
+    ),
+    "goodseed": (
+        [
+            "UPDATE run_meta SET value = 'other' WHERE key = 'run_id'",
+            "UPDATE metric_points SET ts = ts + 1",
+            "UPDATE string_points SET ts = ts + 1",
+        ],
+        "metric_points",
+    ),
+    "neptune": (
+        ["UPDATE metadata SET run_id = 'x'", "UPDATE run_operations SET timestamp = 2000"],
+        "run_operations",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANEW)
+def test_a_database_that_was_begun_anew_is_read_from_its_start(name: str, tmp_path: Path) -> None:
+    """Rows of other runs with the same numbers are new, the same rows with other numbers are not."""
+    if name in MAKERS:
+        file = MAKERS[name](tmp_path)
+    else:
+        (source,) = (*(DATA / name).rglob("mlflow.db"), *(DATA / name).rglob("demo.db"))
+        file = Path(shutil.copy(source, tmp_path))
+    of_runs, table = ANEW[name]
+    renumber = [f"UPDATE {table} SET rowid = rowid + 1000000"]
+    found = []
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for statements in ([], of_runs, renumber):
+            with closing(sqlite3.connect(file)) as database, database:
+                for statement in statements:
+                    database.execute(statement)
+            done = import_runs(file, collection, format=name)
+            found.append((done.records, "was begun anew" in str([*map(str, done.report.losses)])))
+    first, _ = found[0]
+    assert found == [(first, False), (first, True), (0, True)]
+    assert first > 0

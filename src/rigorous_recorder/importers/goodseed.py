@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from .contract import Event, Format, Position, Record, Report, Run, Source, utc_time
 from .files import files_below
-from .sqlite import is_sqlite, opened, rows
+from .sqlite import is_sqlite, opened, resumed, rows
 from .texts import iso_time
 
 _TABLES: Final = ("run_meta", "configs", "metric_series", "metric_points")
 #: The tables of series and of their points, and the column of a value.
 _SERIES: Final = (("metric", "y"), ("string", "value"))
+#: The tables of which a position has the numbers of the last rows.
+_POINTS: Final = {kind: f"{kind}_points" for kind, _ in _SERIES}
 _NEWEST: Final = "1"
 #: A position is given after so many records.
 _OFTEN: Final = 10_000
@@ -47,8 +50,11 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
             "start_time": iso_time(meta.get("created_at")),
             "end_time": iso_time(meta.get("closed_at")),
         }
-        yield Run(run, str(meta.get("name") or run), config, about)
-        yield from _points(database, run, dict(position or {}))
+        described = Run(run, str(meta.get("name") or run), config, about)
+        yield from resumed(
+            source.path, report, database,
+            position=position, tables=_POINTS, read=partial(_points, database, described),
+        )  # fmt: skip
 
 
 def _config(path: Path, database: Any, report: Report) -> dict[str, Any]:
@@ -74,9 +80,10 @@ def _value(kind: str, text: Any) -> Any:
     return json.loads(text) if kind == "string_set" else text
 
 
-def _points(database: Any, run: str, last: dict[str, int]) -> Iterator[Event]:
-    """The points of numbers, then those of texts, each in the order of its table."""
-    parts: set[str] = set()
+def _points(database: Any, described: Run, last: dict[str, int]) -> Iterator[Event]:
+    """The run, the points of numbers, then those of texts, each in the order of its table."""
+    yield described
+    run, parts = described.id, set[str]()
     for kind, column in _SERIES:
         names = dict(rows(database, f"{kind}_series", ("id", "path")))
         columns = "rowid", "series_id", "step", column, "ts"

@@ -13,7 +13,7 @@ from .contract import Event, Format, Report, Source
 from .files import files_below, run_name
 from .mlflow_metrics import COLUMNS, Metrics
 from .mlflow_runs import in_order, run_of
-from .sqlite import columns_of, is_sqlite, opened, rows
+from .sqlite import columns_of, is_sqlite, opened, resumed, rows
 
 _TABLES: Final = ("runs", "metrics", "params", "tags", "experiments")
 #: Gives rows of a table: its name, columns, and a condition.
@@ -47,10 +47,10 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
     elif source.path.is_dir():
         yield from store_of_files.read(source, report, position)
     else:
-        yield from _database(source, report, (position or {}).get("row", 0))
+        yield from _database(source, report, position)
 
 
-def _database(source: Source, report: Report, row: int) -> Iterator[Event]:
+def _database(source: Source, report: Report, position: Any) -> Iterator[Event]:
     with opened(source.path, report) as database:
         if database is None:
             return
@@ -59,8 +59,15 @@ def _database(source: Source, report: Report, row: int) -> Iterator[Event]:
             report.add(source.path, f"lacks the table {missing[0]}: not taken")
             return
         table = partial(rows, database)
-        yield from _runs(table)
-        yield from _records(source.path, table, report, row)
+
+        def read(known: dict[str, Any]) -> Iterator[Event]:
+            yield from _runs(table)
+            yield from _records(source.path, table, report, known.get("row", 0))
+
+        yield from resumed(
+            source.path, report, database,
+            position=position, tables={"row": "metrics"}, read=read,
+        )  # fmt: skip
 
 
 def _runs(table: Table) -> Iterator[Event]:

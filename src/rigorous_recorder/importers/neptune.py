@@ -11,7 +11,7 @@ from typing import Any, Final
 from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
 from .files import files_below, read_bounded
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of, varint
-from .sqlite import is_sqlite, opened, rows
+from .sqlite import is_sqlite, opened, resumed, rows
 from .texts import file_inside
 
 _TABLES: Final = ("run_operations", "metadata")
@@ -47,10 +47,16 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
         version, project, run = meta or (_VERSION, None, source.name)
         if version != _VERSION:
             report.add(source.path, "has another version: what is known of it is taken")
-        state = position or {"last": 0}
-        reading = _Reading(source.path, report, str(run), state)
-        reading.about["project"] = project
-        yield from reading.events(database)
+
+        def read(known: dict[str, Any]) -> Iterator[Event]:
+            reading = _Reading(source.path, report, str(run), known)
+            reading.about["project"] = project
+            yield from reading.events(database)
+
+        yield from resumed(
+            source.path, report, database,
+            position=position, tables={"last": "run_operations"}, read=read,
+        )  # fmt: skip
 
 
 class _Reading:
@@ -58,7 +64,7 @@ class _Reading:
 
     def __init__(self, path: Path, report: Report, run: str, state: Mapping[str, Any]) -> None:
         self._path, self._report, self._run = path, report, run
-        self._last = state["last"]
+        self._last = state.get("last", 0)
         self._config: dict[str, Any] = {}
         self._parts: set[str] = set()
         self.about: dict[str, Any] = dict(state.get("sets", {}))

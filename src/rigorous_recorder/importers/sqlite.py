@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
+from zlib import crc32
 
-from .contract import Report
+from .contract import Event, Position, Report
 
-__all__ = ["columns_of", "is_sqlite", "opened", "rows"]
+__all__ = ["columns_of", "is_sqlite", "opened", "resumed", "rows"]
 
 _MAGIC: Final = b"SQLite format 3\0"
 _BATCH: Final = 1000
 #: The log that is written ahead, and the one of a transaction that was cut off.
 _SUFFIXES: Final = ("-wal", "-journal")
 _TRIES: Final = 5
+_ANEW: Final = "was begun anew, or its rows have other numbers: read from its start"
 #: Messages with text of a damaged file can't be decoded.
 _ERRORS: Final = (sqlite3.Error, UnicodeError)
 
@@ -174,6 +176,56 @@ def _batches(  # noqa: PLR0913 - as a SELECT has
             yield batch
     finally:
         database.text_factory = _text
+
+
+def resumed(  # noqa: PLR0913 - all but three by keyword
+    path: Path,
+    report: Report,
+    database: sqlite3.Connection,
+    *,
+    position: Mapping[str, Any] | None,
+    tables: Mapping[str, str],
+    read: Callable[[dict[str, Any]], Iterator[Event]],
+) -> Iterator[Event]:
+    """The events from a position on, or from the start if its rows are not those of the database.
+
+    A database can be removed and begun anew under its name, and its rows can get other numbers. So
+    what a position is stored with has a checksum of the last row of each table.
+
+    Args:
+        tables: of which table the number of a row in a position is, by its key there.
+        read: gives the events behind a position, and positions; those behind an empty one are all.
+    """
+    known = dict(position or {})
+    marks = known.pop("marks", {})
+    if marks != _marks(database, tables, known):
+        report.add(path, _ANEW)
+        yield Position(None)
+        known = {}
+    for event in read(known):
+        if type(event) is Position:
+            own = {"marks": _marks(database, tables, event.value)}
+            yield Position({**event.value, **own})
+        else:
+            yield event
+
+
+def _marks(
+    database: sqlite3.Connection, tables: Mapping[str, str], position: Mapping[str, Any]
+) -> dict[str, int | None]:
+    """A checksum of each row that a position has the number of; None if it is not there."""
+    found = {key: position[key] for key in tables if position.get(key)}
+    return {key: _mark(database, tables[key], row) for key, row in found.items()}
+
+
+def _mark(database: sqlite3.Connection, table: str, row: int) -> int | None:
+    before, database.text_factory = database.text_factory, bytes
+    try:
+        query = f"SELECT * FROM {_quoted(table)} WHERE rowid = ?"
+        found = database.execute(query, (row,)).fetchone()
+    finally:
+        database.text_factory = before
+    return None if found is None else crc32(repr(found).encode())
 
 
 def _quoted(name: str) -> str:

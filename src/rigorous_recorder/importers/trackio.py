@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from .contract import Event, Format, Position, Record, Report, Run, Source, media
 from .files import files_below, read_bounded
-from .sqlite import is_sqlite, opened, rows
+from .sqlite import is_sqlite, opened, resumed, rows
 from .texts import file_inside, float_named, iso_time
 
 _OWN: Final = ("_Username", "_Created", "_Group")
+#: The tables of which a position has the last ids.
+_LAST: Final = {table: table for table in ("metrics", "system_metrics", "alerts")}
 #: A position is given after so many records.
 _OFTEN: Final = 10_000
 _TURNED: Final = "texts NaN and Infinity among numbers: as floats"
@@ -27,7 +29,11 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
     with opened(source.path, report) as database:
         if database is not None:
-            yield from _Reading(source.path, report, database).events(position or {})
+            reading = _Reading(source.path, report, database)
+            yield from resumed(
+                source.path, report, database,
+                position=position, tables=_LAST, read=reading.events,
+            )  # fmt: skip
 
 
 class _Reading:
