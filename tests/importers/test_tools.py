@@ -97,6 +97,19 @@ def test_mlflow_system_metrics_and_own_tags_are_apart(make: Any, tmp_path: Path)
     assert row["source_tags"] == {"mlflow.source.type": "LOCAL", "mlflow.mine": "x"}
 
 
+def test_mlflow_models_in_folders_are_no_runs(tmp_path: Path) -> None:
+    """A model that was logged is beside the runs of its experiment, and looks like them."""
+    pytest.importorskip("yaml")
+    shutil.copytree(DATA / "mlflow" / "files" / "mlruns", tmp_path / "mlruns")
+    (experiment,) = {file.parent.parent.parent for file in tmp_path.rglob("mlflow.runName")}
+    model = experiment / "models" / f"m-{'0' * 32}"
+    (model / "metrics").mkdir(parents=True)
+    (model / "meta.yaml").write_text(f"model_id: {model.name}\nname: mine\nstatus: 2\n")
+    (model / "metrics" / "loss").write_text(f"1 0.5 0 {'1' * 32}\n")
+    runs = {row["run"] for row in rows_in(tmp_path / "mlruns", tmp_path)}
+    assert runs == {"parent", "child", "grandchild", "failed", "open"}
+
+
 # --- TensorBoard -------------------------------------------------------------------------------------
 
 

@@ -27,13 +27,19 @@ def find(path: Path) -> Iterator[Source]:
     """A source for each experiment: a folder with runs, or the folder of one run."""
     found: dict[Path, list[Path]] = {}
     for file in files_below(path):
-        if file.name == _META and (file.parent / "metrics").is_dir():
+        if file.name == _META and _is_of_run(file.parent):
             found.setdefault(file.parent.parent, []).append(file)
     for folder, metas in sorted(found.items()):
         files = [
             each for meta in metas for each in files_below(meta.parent) if _is_read(each, meta)
         ]
         yield Source(folder, tuple(files), run_name(folder, path), is_ordered=False)
+
+
+def _is_of_run(folder: Path) -> bool:
+    """Whether a folder with metadata is that of a run, not of a model that was logged."""
+    is_model = folder.parent.name == "models" and folder.name.startswith("m-")
+    return (folder / "metrics").is_dir() and not is_model
 
 
 def _is_read(file: Path, meta: Path) -> bool:
