@@ -234,6 +234,35 @@ def test_nothing_is_created_where_nothing_is_found(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_metrics_with_names_of_attributes_leave_them_to_the_run(tmp_path: Path) -> None:
+    """The attribute is beside it, by another name, and tells how and when the run ended; again, too."""
+    folder = tmp_path / "3"
+    folder.mkdir()
+    names = "status", "start_time", "loss", "host"
+    series = {"steps": [0], "timestamps": ["2026-01-01T00:00:02"], "values": [0.5]}
+    (folder / "metrics.json").write_text(json.dumps(dict.fromkeys(names, series)))
+    config = {"status": "mine", "loss": "mse", "step": 7, "time": "noon", "host": {"a": 1}}
+    (folder / "config.json").write_text(json.dumps(config))
+    run = {"status": "FAILED", "start_time": "2026-01-01T00:00:00", "host": {"hostname": "here"}}
+    (folder / "run.json").write_text(json.dumps(run))
+    for _ in range(2):
+        with ExperimentCollection(tmp_path / "study") as collection:
+            import_runs(tmp_path, collection, format="sacred")
+            (experiment,) = collection.experiments
+            assert (experiment.status, experiment["experiment_duration"]) == ("failed", 2.0)
+            found = {key: value for key, value in experiment.recorder.local_data.items() if value}
+            assert (found["source.status"], found["source.host"]) == ("failed", "here")
+            assert found["source.start_time"].isoformat() == "2026-01-01T00:00:00+00:00"
+            assert {key: found[f"config.{key}"] for key in config} == config
+            assert not {*names, "step", "time"} & found.keys()
+            rows = [
+                {key: row[key] for key in names if row[key] is not None}
+                for row in collection.records
+            ]
+            assert rows == [{key: 0.5} for key in names]
+        (folder / "info.json").write_text("{}")  # is something new
+
+
 def test_keys_that_are_taken_get_a_word_in_front(tmp_path: Path) -> None:
     """No metric hides what is of the run, and no record inherits a configuration as a metric."""
     folder = tmp_path / "run"

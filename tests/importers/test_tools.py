@@ -110,6 +110,52 @@ def test_mlflow_models_in_folders_are_no_runs(tmp_path: Path) -> None:
     assert runs == {"parent", "child", "grandchild", "failed", "open"}
 
 
+# --- Trackio -----------------------------------------------------------------------------------------
+
+
+def trackio_of_an_older_version(folder: Path) -> Path:
+    """A database without ids of runs, as of Trackio 0.5, and without tables of later versions."""
+    path = folder / "demo.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript("""
+            CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TEXT NOT NULL,
+                run_name TEXT NOT NULL, step INTEGER NOT NULL, metrics TEXT NOT NULL);
+            CREATE TABLE configs (id INTEGER PRIMARY KEY AUTOINCREMENT, run_name TEXT NOT NULL,
+                config TEXT NOT NULL, created_at TEXT NOT NULL, UNIQUE(run_name));
+            INSERT INTO configs VALUES (1, 'b', '{"lr": 0.1}', '2026-01-01T00:00:00');
+            INSERT INTO metrics VALUES
+                (1, '2026-01-01T00:00:00', 'a', 0, '{"x": 1}'), (2, '2026-01-01T00:00:00', 'b', 0, '{"x": 2}'),
+                (3, '2026-01-01T00:00:00', 'a', 1, '{"x": 3}');
+        """)
+    return path
+
+
+def test_older_trackio_knows_runs_by_their_names(tmp_path: Path) -> None:
+    """Each is a run, with its own configuration."""
+    rows = rows_in(trackio_of_an_older_version(tmp_path), tmp_path)
+    found = [(row["run"], row["run_id"], row["step"], row["x"], row.get("lr")) for row in rows]
+    assert found == [("a", "a", 0, 1, None), ("b", "b", 0, 2, 0.1), ("a", "a", 1, 3, None)]
+
+
+def test_texts_among_numbers_of_trackios_machine_are_floats(tmp_path: Path) -> None:
+    """As those of metrics; a metric of the same name that has no numbers keeps its text."""
+    path = trackio_of_an_older_version(tmp_path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE TABLE system_metrics (id INTEGER PRIMARY KEY, timestamp, run_name, metrics)"
+        )
+        insert = "INSERT INTO system_metrics VALUES (?, '2026-01-01T00:00:00', 'b', ?)"
+        database.executemany(insert, [(1, '{"gpu": 0.5, "y": 1}'), (2, '{"gpu": "NaN"}')])
+        database.execute('UPDATE metrics SET metrics = \'{"y": "NaN"}\' WHERE id = 2')
+    rows = [row for row in rows_in(path, tmp_path) if row["run"] == "b"]
+    assert [repr(row[key]) for row in rows for key in ("gpu", "y") if key in row] == [
+        "'NaN'",
+        "0.5",
+        "1",
+        "nan",
+    ]
+
+
 # --- TensorBoard -------------------------------------------------------------------------------------
 
 

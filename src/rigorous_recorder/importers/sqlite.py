@@ -27,24 +27,27 @@ _ANEW: Final = "was begun anew, or its rows have other numbers: read from its st
 _ERRORS: Final = (sqlite3.Error, UnicodeError)
 
 
-def is_sqlite(path: Path, *tables: str) -> bool:
-    """Whether a file is a database that has these tables."""
+def is_sqlite(path: Path, *tables: str, columns: tuple[str, ...] = ()) -> bool:
+    """Whether a file is a database that has these tables, and these columns in the first of them."""
     try:
         with path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 return False
     except OSError:
         return False
-    return any(_has_tables(path, tables, is_copy=each) for each in (False, True))
+    return any(_has_tables(path, tables, columns, is_copy=each) for each in (False, True))
 
 
-def _has_tables(path: Path, tables: tuple[str, ...], *, is_copy: bool) -> bool:
+def _has_tables(
+    path: Path, tables: tuple[str, ...], columns: tuple[str, ...], *, is_copy: bool
+) -> bool:
     """Whether there are these tables; a new database can have them beside it alone."""
     if is_copy and not _beside(path):
         return False
     try:
         with _connected(path, is_copy=is_copy) as database:
-            return database is not None and all(columns_of(database, table) for table in tables)
+            found = [columns_of(database, table) for table in tables] if database else [[]]
+            return all(found) and {*columns} <= {*found[0]}
     except OSError:  # it was removed meanwhile
         return False
 

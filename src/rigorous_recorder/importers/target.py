@@ -181,8 +181,11 @@ class SourceTarget:
         #: The runs below others that have no end of their own.
         self._endless: set[str] = set()
         self._names: dict[str, str] = {}
-        #: Keys of configurations that are also metrics, which are moved: no record may inherit them.
+        #: Attributes that are also metrics, which are moved: no record may inherit them. Those of a
+        #: configuration get another word in front than those that all formats have.
         self._moved: set[str] = set(self.state.get("moved", ()))
+        self._of_source: set[str] = set()
+        self._metrics: set[str] = set()
         self.written = 0
 
     def write(self, events: Iterator[Event], checkpoint: Callable[[], bool]) -> None:
@@ -247,11 +250,16 @@ class SourceTarget:
 
     def _set(self, recorder: Recorder, run: Run) -> None:
         """Set the attributes of a run that are new or have changed."""
-        about = {key: value for key, value in run.about.items() if value is not None}
+        given = {key: value for key, value in run.about.items() if value is not None}
+        self._of_source |= given.keys()
         known = recorder.local_data
-        self._moved |= {key for key in run.config if f"config.{key}" in known}
-        taken = _OF_RUNS | about.keys() | self._moved
-        config = {_free(key, taken, "config"): value for key, value in run.config.items()}
+        taken = _OF_RECORDS | given.keys()
+        self._moved |= {key for key in run.config.keys() - taken if f"config.{key}" in known}
+        self._moved |= self._metrics & (given.keys() | run.config.keys())
+        config = {
+            _free(key, taken | self._moved, "config"): value for key, value in run.config.items()
+        }
+        about = {_free(key, self._moved, "source"): value for key, value in given.items()}
         name = {} if run.name is None else {"run": run.name}
         for key, value in {**config, **about, **name}.items():
             if key not in known or not _same(known[key], value):
@@ -259,12 +267,15 @@ class SourceTarget:
 
     def _set_ends(self) -> None:
         """Set when runs below others ended that have no end: they would inherit that of another run."""
+        end_time, start_time = (
+            _free(key, self._moved, "source") for key in ("end_time", "start_time")
+        )
         for run in self._endless:
             recorder = self._recorders[run]
-            own = recorder.get("end_time"), self._lasts.get(run), recorder.get("start_time")
+            own = recorder.get(end_time), self._lasts.get(run), recorder.get(start_time)
             ends = [each for each in own if isinstance(each, datetime)]
             if ends and (end := max(ends)) != own[0]:
-                recorder["end_time"] = end
+                recorder[end_time] = end
 
     def _set_outcomes(self) -> None:
         """Set how and when the experiments ended, as the source tells it by now."""
@@ -275,7 +286,8 @@ class SourceTarget:
         for top in {*self._tops.values()}:
             recorder = self._recorders[top]
             known = recorder.local_data
-            ended = outcome(known, lasts.get(top), known.get("experiment_end_time"))
+            moved = {key: known.get(f"source.{key}") for key in self._moved & self._of_source}
+            ended = outcome({**known, **moved}, lasts.get(top), known.get("experiment_end_time"))
             if changed := {key: each for key, each in ended.items() if known.get(key) != each}:
                 recorder._set(changed)
 
@@ -395,12 +407,14 @@ class SourceTarget:
                 self._move(recorder, name)
         if len(self._names) < 100_000:
             self._names[key] = name
+            self._metrics.add(name)
         return name
 
     def _move(self, recorder: Recorder, key: str) -> None:
-        """Give a part of the configuration another name, since a metric has its own."""
+        """Give an attribute another name, since a metric has its own."""
         self._moved.add(key)
-        recorder.update({key: None, f"config.{key}": recorder[key]})
+        before = "source" if key in self._of_source else "config"
+        recorder.update({key: None, f"{before}.{key}": recorder[key]})
 
 
 def _free(key: str, taken: Any, before: str) -> str:

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from .contract import Event, Format, Position, Record, Report, Run, Source, media
 from .files import files_below, read_bounded
-from .sqlite import is_sqlite, opened, resumed, rows
+from .sqlite import columns_of, is_sqlite, opened, resumed, rows
 from .texts import file_inside, float_named, iso_time
 
+#: What the table of metrics of any version has; other tools have tables of this name, too.
+_COLUMNS: Final = ("id", "run_name", "timestamp", "step", "metrics")
 _OWN: Final = ("_Username", "_Created", "_Group")
 #: The tables of which a position has the last ids.
 _LAST: Final = {table: table for table in ("metrics", "system_metrics", "alerts")}
@@ -22,7 +24,7 @@ _TURNED: Final = "texts NaN and Infinity among numbers: as floats"
 
 def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     for file in files_below(path):
-        if file.suffix == ".db" and is_sqlite(file, "metrics", "configs", "system_metrics"):
+        if file.suffix == ".db" and is_sqlite(file, "metrics", columns=_COLUMNS):
             yield Source(file, (file, file.with_name(f"{file.name}-wal")), file.stem)
 
 
@@ -41,12 +43,16 @@ class _Reading:
 
     def __init__(self, path: Path, report: Report, database: Any) -> None:
         self._path, self._report, self._database = path, report, database
-        self._numbers: set[tuple[str, str]] = set()
+        known = columns_of(database, "metrics")
+        #: Older versions know runs by their names alone.
+        self._id = "run_id" if "run_id" in known else "run_name"
+        #: Tables, runs and metrics in which texts such as NaN are floats.
+        self._numbers: set[tuple[str, str, str]] = set()
 
     def events(self, position: Mapping[str, int]) -> Iterator[Event]:
         """All events behind a position: the last ids of its tables."""
         yield from self._runs()
-        self._numbers = self._number_keys()
+        self._numbers = self._number_keys("metrics") | self._number_keys("system_metrics")
         last = dict(position)
         yield from self._records("metrics", "", last)
         yield from self._records("system_metrics", "system", last)
@@ -55,7 +61,7 @@ class _Reading:
     def _runs(self) -> Iterator[Event]:
         configs = {}
         for run, name, config in rows(
-            self._database, "configs", ("run_id", "run_name", "config"), order="id"
+            self._database, "configs", (self._id, "run_name", "config"), order="id"
         ):
             configs[str(run)] = str(name), self._object(config)
         found = dict.fromkeys(configs)
@@ -63,7 +69,7 @@ class _Reading:
         names = {"metrics": "", "system_metrics": "system", "alerts": "alerts"}
         for table, part in names.items():
             seen: dict[str, str] = {}
-            for run, name in rows(self._database, table, ("run_id", "run_name")):
+            for run, name in rows(self._database, table, (self._id, "run_name")):
                 seen[str(run)] = str(name)
             for run, name in seen.items():
                 found.setdefault(run)
@@ -89,30 +95,32 @@ class _Reading:
         self._report.add(self._path, "values that are not valid JSON: left out")
         return {}
 
-    def _number_keys(self) -> set[tuple[str, str]]:
+    def _number_keys(self, table: str) -> set[tuple[str, str, str]]:
         """The metrics of runs that have numbers, of those that have texts such as NaN."""
-        texts: set[tuple[str, str]] = set()
-        columns = "run_id", "metrics"
+        texts: set[tuple[str, str, str]] = set()
+        columns = self._id, "metrics"
         where = "instr(CAST(metrics AS TEXT), ?) OR instr(CAST(metrics AS TEXT), 'Infinity\"')"
-        for run, data in rows(self._database, "metrics", columns, where=(where, '"NaN"')):
+        for run, data in rows(self._database, table, columns, where=(where, '"NaN"')):
             found = self._object(data)
-            texts |= {(run, key) for key, v in found.items() if float_named(v) is not v}
+            texts |= {(table, str(run), key) for key, v in found.items() if float_named(v) is not v}
         if not texts:
             return texts
-        numbers: set[tuple[str, str]] = set()
-        for run, data in rows(self._database, "metrics", columns):
+        numbers: set[tuple[str, str, str]] = set()
+        for run, data in rows(self._database, table, columns):
             found = self._object(data)
-            numbers |= {(run, key) for key, v in found.items() if type(v) in {int, float}}
+            numbers |= {
+                (table, str(run), key) for key, v in found.items() if type(v) in {int, float}
+            }
         return texts & numbers
 
     def _records(self, table: str, part: str, last: dict[str, int]) -> Iterator[Event]:
-        columns = "id", "run_id", "timestamp", "step", "metrics"
+        columns = "id", self._id, "timestamp", "step", "metrics"
         where = "id > ?", last.get(table, 0)
         found = rows(self._database, table, columns, where=where, order="id")
         for count, (id_, run, time, step, data) in enumerate(found, 1):
             fields: dict[str, Any] = {}
             for key, value in self._object(data).items():
-                fields |= self._field(str(run), key, value)
+                fields |= self._field((table, str(run), key), value)
             of = f"{run}/{part}" if part else str(run)
             yield Record(of, fields, step, iso_time(time))
             last[table] = id_
@@ -120,8 +128,9 @@ class _Reading:
                 yield Position(dict(last))
         yield Position(dict(last))
 
-    def _field(self, run: str, key: str, value: Any) -> dict[str, Any]:
-        if isinstance(value, str) and (run, key) in self._numbers:
+    def _field(self, of: tuple[str, str, str], value: Any) -> dict[str, Any]:
+        *_, key = of
+        if isinstance(value, str) and of in self._numbers:
             turned = float_named(value)
             if turned is not value:
                 self._report.add(self._path, _TURNED)
@@ -143,7 +152,7 @@ class _Reading:
         return {f"{key}/name": name, **{f"{key}/{each}": v for each, v in about.items()}}
 
     def _alerts(self, last: dict[str, int]) -> Iterator[Event]:
-        columns = "id", "run_id", "timestamp", "step", "title", "text", "level"
+        columns = "id", self._id, "timestamp", "step", "title", "text", "level"
         where = "id > ?", last.get("alerts", 0)
         found = rows(self._database, "alerts", columns, where=where, order="id")
         for id_, run, time, step, title, text, level in found:
