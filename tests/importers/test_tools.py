@@ -260,6 +260,26 @@ def test_sb3_monitors_are_environments_below_their_run(tmp_path: Path) -> None:
     assert [(row["step"], row["loss"]) for row in rows if "env" not in row] == [(96, 0.5)]
 
 
+@pytest.mark.parametrize("name", ["result.json", "progress.csv"])
+def test_ray_trials_have_the_same_attributes_by_both_files(name: str, tmp_path: Path) -> None:
+    """Host, process and trial are of the run, and a trial that is done has finished."""
+    trial = tmp_path / "exp" / "trial"
+    trial.mkdir(parents=True)
+    row = {"loss": 0.5, "training_iteration": 3, "timestamp": 1000, "time_total_s": 1.5}
+    row |= {"hostname": "box", "pid": 7, "trial_id": "00001", "done": True}
+    (trial / "params.json").write_text('{"lr": 0.1}', "utf-8")
+    lines = [json.dumps({**row, "config": {"lr": 0.1}})]
+    if name == "progress.csv":
+        lines = [",".join(row), ",".join(map(str, row.values()))]
+    (trial / name).write_text("\n".join([*lines, ""]), "utf-8")
+    (found,) = rows_in(tmp_path / "exp", tmp_path)
+    wanted = {"run": "trial", "lr": 0.1, "loss": 0.5, "step": 3, "host": "box", "process": 7}
+    wanted |= {"trial_id": "00001", "status": "finished", "time": datetime.fromtimestamp(1000, UTC)}
+    wanted["start_time"] = datetime.fromtimestamp(998.5, UTC)
+    assert {key: found[key] for key in wanted} == wanted
+    assert "config" not in found
+
+
 def test_a_format_that_needs_a_package_does_not_end_the_import_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -116,6 +117,16 @@ def import_(
 def _print_found(found: Found) -> None:
     for title, number in Counter(format_.title for format_, _ in found).items():
         print_message(f"{title}: {plural(number, 'source')} found")
+    formats: dict[Path, dict[str, str]] = {}
+    for format_, source in found:
+        folder = source.path if source.path.is_dir() else source.path.parent
+        formats.setdefault(folder, {})[format_.title] = format_.name
+    for several in dict.fromkeys(tuple(each.items()) for each in formats.values() if len(each) > 1):
+        titles, names = (" and ".join(each) for each in zip(*several, strict=True))
+        text = (
+            f"{titles} wrote to the same folders: if they have the same values, import one of them"
+        )
+        print_message(f"{text} ({names.replace(' and ', ' or ')})")
 
 
 def _summary(done: Imported) -> str:

@@ -266,10 +266,24 @@ class _Importing:
             if before and self._seen.get(source.path) == before:
                 continue
             state = self.target.state(format_, source)
+            levels = self._levels(source, state)
             if before and state.get("files") == before:
                 continue
             is_anew = _is_anew(source, state.get("head"))
-            yield Task(format_, source, None if is_anew else state.get("position"), is_anew), before
+            task = Task(format_, levels, None if is_anew else state.get("position"), is_anew)
+            yield task, before
+
+    def _levels(self, source: Source, state: Mapping[str, Any]) -> Source:
+        """A source with the levels that it was imported with, which can't be others any more."""
+        known, given = state.get("parent", []), source.options.get("parent", [])
+        if not state or known == given:
+            return source
+        if given:
+            text = (
+                f"was imported with {_named(known)}, and stays so: for others use a new collection"
+            )
+            self.done.report.add(source.path, text, once=True)
+        return replace(source, options={**source.options, "parent": known})
 
     def _show(self, number: int, of: int) -> None:
         if self._progress is not None and (number == of or self._is_seen()):
@@ -320,6 +334,10 @@ class _Importing:
         return True
 
 
+def _named(levels: list[str]) -> str:
+    return " ".join(f"--parent {key}" for key in levels) or "no --parent"
+
+
 def _jobs_for(changed: list[tuple[Task, _Fingerprint]]) -> int:
     """As many processes as read faster than one, of which each has enough to do."""
     slow = [before for task, before in changed if not task.format.is_quick]
@@ -368,7 +386,8 @@ def list_runs(found: Found, report: Report) -> Iterator[Listed]:
             if isinstance(event, Run):
                 runs.setdefault(event.id, Listed(format_.name, source.path, event))
             elif isinstance(event, Record):
-                _count(runs[event.run], dict.fromkeys(event.fields, 1), 1)
+                present = (key for key, value in event.fields.items() if value is not None)
+                _count(runs[event.run], dict.fromkeys(present, 1), 1)
             elif isinstance(event, Rows):
                 _count(runs[event.run], _counts(event.columns), event.size)
         yield from runs.values()

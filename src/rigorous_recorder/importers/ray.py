@@ -38,18 +38,17 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
     about = {"status": "failed"} if _ERROR in params else {}
     yield Run("", source.name, config, about)
     if file.name == _TABLE:
-        table = table_rows(file, report, is_written=source.is_written)
-        yield from (_record(row, config) for _, row in table)
-        return
-    rows = json_rows(file, report, state["offset"])
-    for number, (after, row) in enumerate(rows):
+        found = table_rows(file, report, is_written=source.is_written)
+    else:
+        found = json_rows(file, report, state["offset"])
+    for number, (after, row) in enumerate(found):
         if number == 0:
             config = config or row.get("config") or {}
             yield Run("", source.name, config if isinstance(config, dict) else {}, _about(row))
         if row.get("done") is True and not about:
             yield Run("", source.name, about={"status": "finished"})
         yield _record(row, config)
-        if after:
+        if after and file.name != _TABLE:
             yield Position({"offset": after})
 
 

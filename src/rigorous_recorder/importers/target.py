@@ -225,11 +225,10 @@ class SourceTarget:
 
     def save(self, **more: Any) -> None:
         """Note how far it is."""
-        self._target.set_state(
-            self._format,
-            self._source,
-            {**self.state, "moved": sorted(self._moved), **more},
-        )
+        if levels := self._source.options.get("parent"):
+            more["parent"] = levels
+        state = {**self.state, "moved": sorted(self._moved), **more}
+        self._target.set_state(self._format, self._source, state)
 
     def _begin(self, run: Run) -> None:
         recorder = self._recorders.get(run.id)
