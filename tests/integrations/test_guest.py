@@ -13,7 +13,8 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Status, integrations
 from rigorous_recorder.errors import MissingPackageError
-from rigorous_recorder.integrations.guest import Host, push, set_attributes
+from rigorous_recorder.integrations.guest import push, set_attributes
+from rigorous_recorder.integrations.host import Host
 from rigorous_recorder.integrations.requirement import required
 
 FILES = sorted(Path(integrations.__file__).parent.glob("*.py"))

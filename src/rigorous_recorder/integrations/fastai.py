@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Capture, Host, Place, guest, push, set_attributes
+from .guest import guest, push, set_attributes
+from .host import Capture, Host, Place
 from .requirement import required
 
 with required("fastai>=2.7"):

@@ -9,7 +9,8 @@ from typing import Any, Final
 from rigorous_recorder import ExperimentCollection, Recorder, Run
 
 from .ends import end_at_exit
-from .guest import Capture, Place, collection_at, guest, set_attributes
+from .guest import guest, set_attributes
+from .host import Capture, Place, collection_at
 from .requirement import required
 
 with required("hydra-core>=1.3"):

@@ -10,7 +10,9 @@ from typing import Any, Final, Literal
 
 from rigorous_recorder import ExperimentCollection, Recorder, Status
 
-from .guest import Place, collection_at, report_once
+from .guest import report_once
+from .host import Place, collection_at
+from .silent import SilentRecorder
 
 __all__ = ["rank_and_size", "run_of_ranks"]
 
@@ -38,29 +40,6 @@ _WAIT: Final = 0.1
 #: About when this process began, and how much earlier that of rank 0 can have begun and ended.
 _STARTED: Final = time.time()
 _EARLIER: Final = 30.0
-
-
-class _Silent(Recorder):
-    """A recorder of a rank that does not log: what is pushed to it is dropped."""
-
-    __slots__ = ()
-
-    def push(self, *_: Any, **__: Any) -> _Silent:
-        return self
-
-    add = extend = set_parent = push
-
-    def commit(self) -> _Silent:
-        return self
-
-    def child(self, *_: Any, **__: Any) -> _Silent:
-        return self
-
-    def update(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        pass
 
 
 def rank_and_size() -> tuple[int, int]:
@@ -106,7 +85,7 @@ def run_of_ranks(
             yield run.child(rank=0) if ranks == "each" else run
         return
     found = None if ranks == "first" else _wait_for(place, name, timeout)
-    yield _Silent() if found is None else found.child(rank=rank)
+    yield SilentRecorder() if found is None else found.child(rank=rank)
 
 
 def _group() -> str:

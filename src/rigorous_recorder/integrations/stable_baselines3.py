@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Capture, Host, Place, guest, set_attributes
+from .guest import guest, set_attributes
+from .host import Capture, Host, Place
 from .requirement import required
 from .stable_baselines3_writer import RigorousWriter
 

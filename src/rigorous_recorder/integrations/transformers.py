@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from rigorous_recorder import Recorder, Run
 
-from .guest import Capture, Host, Place, guest, push, set_attributes
+from .guest import guest, push, set_attributes
+from .host import Capture, Host, Place
 from .requirement import required
 
 with required("transformers>=4.57"):

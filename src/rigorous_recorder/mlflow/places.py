@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlparse
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._keys import RESERVED
-from rigorous_recorder.integrations.guest import guest, set_attributes, shared_collection
+from rigorous_recorder.integrations.guest import guest, set_attributes
+from rigorous_recorder.integrations.joining import shared_collection
 
 from .entities import Experiment
 from .exceptions import MlflowException

@@ -15,14 +15,9 @@ from typing import Any, Final, Self
 from rigorous_recorder import Recorder
 from rigorous_recorder import Run as Started
 from rigorous_recorder.integrations.ends import at_exit
-from rigorous_recorder.integrations.guest import (
-    Beside,
-    Capture,
-    guest,
-    push,
-    resumed,
-    set_attributes,
-)
+from rigorous_recorder.integrations.guest import guest, push, set_attributes
+from rigorous_recorder.integrations.host import Capture
+from rigorous_recorder.integrations.joining import Beside, resumed
 
 from .entities import RunData, RunInfo
 from .exceptions import MlflowException

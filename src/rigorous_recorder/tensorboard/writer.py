@@ -15,14 +15,9 @@ from typing import Any, Self
 
 from rigorous_recorder import Run
 from rigorous_recorder.integrations.ends import end_at_exit
-from rigorous_recorder.integrations.guest import (
-    Beside,
-    Capture,
-    Place,
-    collection_at,
-    report_once,
-    set_attributes,
-)
+from rigorous_recorder.integrations.guest import report_once, set_attributes
+from rigorous_recorder.integrations.host import Capture, Place, collection_at
+from rigorous_recorder.integrations.joining import Beside
 from rigorous_recorder.integrations.media import (
     array_of,
     edges,

@@ -16,7 +16,8 @@ from typing import Any, Final, NoReturn
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._report import report
-from rigorous_recorder.integrations.guest import Capture, resumed, shared_collection
+from rigorous_recorder.integrations.host import Capture
+from rigorous_recorder.integrations.joining import resumed, shared_collection
 
 from . import errors, plot, util
 from .absent import absent

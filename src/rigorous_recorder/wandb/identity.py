@@ -9,7 +9,8 @@ from typing import Any
 
 from rigorous_recorder import Recorder
 from rigorous_recorder import Run as Started
-from rigorous_recorder.integrations.guest import Beside, guest, set_attributes
+from rigorous_recorder.integrations.guest import guest, set_attributes
+from rigorous_recorder.integrations.joining import Beside
 
 from .settings import Settings
 

@@ -15,7 +15,8 @@ from rigorous_recorder._keys import RESERVED
 from rigorous_recorder._lazy import lazy_module
 from rigorous_recorder._report import report
 from rigorous_recorder.integrations.ends import at_exit
-from rigorous_recorder.integrations.guest import Beside, guest, report_once, set_attributes
+from rigorous_recorder.integrations.guest import guest, report_once, set_attributes
+from rigorous_recorder.integrations.joining import Beside
 
 from .absent import Absent
 from .arguments import metrics_of, step_of, time_of
