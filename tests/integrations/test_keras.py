@@ -113,6 +113,25 @@ def test_an_exception_ends_no_evaluation_after_it(
     assert study.records[-1]["test_loss"] == pytest.approx(33.0)
 
 
+def test_a_batch_does_not_ask_for_the_model(
+    study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which would copy all weights back to it on jax, after each batch."""
+    asked, own = [], RigorousCallback.model.fget
+
+    def counted(callback: Any) -> Any:
+        asked.append(1)
+        return own(callback)
+
+    monkeypatch.setattr(RigorousCallback, "model", property(counted))
+    with study.new_experiment() as run:
+        fit(model(), RigorousCallback(run), epochs=1)
+        few = len(asked)
+        fit(model(), RigorousCallback(run), epochs=5)
+    assert len(asked) == 2 * few
+    assert len(study.records) == (3 + 1) * 6
+
+
 def test_a_failure_to_log_ends_no_training(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
