@@ -1,10 +1,9 @@
-"""PyTorch alone: weights and gradients of a model, events of ``torch.monitor``, profiles."""
+"""PyTorch alone: weights and gradients of a model; events and profiles are in ``torch_events``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,15 +12,13 @@ from rigorous_recorder import Recorder, Run
 from .guest import guest, push
 from .media import array_of, histogram
 from .requirement import required
+from .torch_events import log_monitor, log_profile
 
 with required("torch>=2.1"):
     import torch
-    from torch import monitor
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 __all__ = ["Watch", "log_monitor", "log_profile", "watch"]
-
-_MICROSECOND: Final = 1e-6
 
 
 class Watch:
@@ -124,50 +121,3 @@ def _histograms(**tensors: torch.Tensor | None) -> dict[str, Any]:
             if len(values):
                 found[f"{name}_histogram"] = histogram(values, "tensorflow")
     return found
-
-
-@contextmanager
-def log_monitor(recorder: Recorder | Run) -> Iterator[None]:
-    """Log events of ``torch.monitor`` while the block runs: ``event``, ``event_time``, its data."""
-
-    @guest
-    def log(event: Any) -> None:
-        place = {"event": event.name, "event_time": event.timestamp.timestamp()}
-        push(recorder, {**event.data, **place})
-
-    handle = monitor.register_event_handler(log)
-    try:
-        yield
-    finally:
-        monitor.unregister_event_handler(handle)
-
-
-def log_profile(recorder: Recorder | Run, *, most: int = 100) -> Callable[[Any], None]:
-    """A handler for ``torch.profiler.profile(on_trace_ready=...)`` that logs a summary.
-
-    Each trace is a child with ``profile`` (0, 1, ...), whose records are the operators that took
-    longest by themselves: ``operator``, ``calls``, and in seconds ``cpu_time``, ``self_cpu_time``,
-    ``device_time`` and ``self_device_time``.
-    """
-    traces: list[Recorder] = []
-
-    @guest
-    def log(profile: Any) -> None:
-        traces.append(recorder.child(profile=len(traces)))
-        rows = [_row(each) for each in profile.key_averages()]
-        rows.sort(key=lambda row: row["self_cpu_time"] + row["self_device_time"], reverse=True)
-        for row in rows[:most]:
-            traces[-1].push(row)
-
-    return log
-
-
-def _row(average: Any) -> dict[str, Any]:
-    times = {
-        "cpu_time": average.cpu_time_total,
-        "self_cpu_time": average.self_cpu_time_total,
-        "device_time": average.device_time_total,
-        "self_device_time": average.self_device_time_total,
-    }
-    seconds = {name: time * _MICROSECOND for name, time in times.items()}
-    return {"operator": average.key, "calls": average.count, **seconds}
