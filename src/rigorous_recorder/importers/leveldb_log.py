@@ -13,6 +13,8 @@ from .contract import Report
 __all__ = ["HEADER_BYTES", "is_log", "records"]
 
 HEADER_BYTES: Final = 7
+#: Where the version is, which is the last byte of the header.
+_VERSION: Final = 6
 _BLOCK: Final = 32_768
 _FRAGMENT: Final = struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
@@ -21,10 +23,10 @@ _MOST_BYTES: Final = 1 << 28
 
 
 def is_log(path: Path, magic: bytes) -> bool:
-    """Whether a file begins as such a log: empty files do, as their header is not written yet."""
+    """Whether a file begins as such a log, of any version; empty ones do: their header is not written yet."""
     try:
         with path.open("rb") as file:
-            return magic.startswith(file.read(len(magic)))
+            return magic[:_VERSION].startswith(file.read(_VERSION))
     except OSError:
         return False
 
@@ -57,10 +59,10 @@ def _check_header(path: Path, found: bytes, header: bytes, report: Report) -> bo
     if len(found) < HEADER_BYTES and header.startswith(found):
         report.add(path, "is empty: nothing was written before the run was killed")
         return False
-    if found[:6] != header[:6]:
+    if found[:_VERSION] != header[:_VERSION]:
         report.add(path, "does not begin as such a file: not taken", offset=0)
         return False
-    report.add(path, "has a newer version: what is known of it is taken", offset=6)
+    report.add(path, "has a newer version: what is known of it is taken", offset=_VERSION)
     return True
 
 

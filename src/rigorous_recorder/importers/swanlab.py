@@ -22,9 +22,13 @@ from .contract import (
 from .files import files_below, read_bounded, read_json, read_yaml
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
+from .swanlab_json import JsonRecord, json_record, number_of
 from .texts import file_inside
 
 _HEADER: Final = b":SWL\xd6\xe1\x02"
+#: Before version 0.8, records are JSON, and the file has the same name in all folders of runs.
+_JSON_HEADER: Final = b":SWL\xd6\xe1\x01"
+_JSON_NAME: Final = "backup.swanlab"
 _CONFIG: Final = "config.yaml"
 _METADATA: Final = "swanlab-metadata.json"
 #: What the metadata tell, by the names that it has in all formats.
@@ -34,6 +38,11 @@ _ABOUT: Final = {
         "pid": "process",
     },
     "git": {"remote_url": "git_remote", "branch": "git_branch", "commit": "git_commit"},
+}  # fmt: skip
+#: The same before version 0.8.
+_ABOUT_BEFORE: Final = {
+    "hostname": "host", "os": "os", "python": "python", "command": "command", "pid": "process",
+    "git_remote": "git_remote",
 }  # fmt: skip
 _SYSTEM: Final = 2
 _STATES: Final = {1: "finished", 2: "crashed", 3: "stopped"}
@@ -47,7 +56,8 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     for file in files_below(path):
         if file.suffix == ".swanlab" and is_log(file, _HEADER):
             beside = [file.parent / "files" / name for name in (_CONFIG, _METADATA)]
-            yield Source(file, (file, *beside), file.stem.removeprefix("run-"))
+            name = file.parent.name if file.name == _JSON_NAME else file.stem
+            yield Source(file, (file, *beside), name.rpartition("-")[2])
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
@@ -62,6 +72,10 @@ class _Reading:
         self._start = state.get("at")
         self._run = state.get("run") or source.name
         self._system = set(state.get("system", ()))
+        #: Whether records are JSON, in which values of one call have times of their own.
+        self._is_json = _begins_with(source.path, _JSON_HEADER)
+        self._header = _JSON_HEADER if self._is_json else _HEADER
+        self._texts: set[str] = set(state.get("texts", ()))
         self._is_given = False
         self._parts: set[str] = set()
         self._of, self._step = "", 0
@@ -74,10 +88,10 @@ class _Reading:
         if self._start is not None:
             yield from self._begin()
         for count, (data, at) in enumerate(
-            records(self._path, _HEADER, self._report, self._start), 1
+            records(self._path, self._header, self._report, self._start), 1
         ):
             try:
-                yield from self._record(data)
+                yield from self._json(data) if self._is_json else self._record(data)
             except BadMessageError as error:
                 text = f"records left out: {error}"
                 self._report.add(self._path, text, offset=at - len(data))
@@ -90,7 +104,8 @@ class _Reading:
             yield self._position(at)
 
     def _position(self, at: int) -> Position:
-        return Position({"at": at, "run": self._run, "system": sorted(self._system)})
+        keys = {"system": sorted(self._system), "texts": sorted(self._texts)}
+        return Position({"at": at, "run": self._run, **keys})
 
     def _record(self, data: bytes) -> Iterator[Event]:
         known = {
@@ -107,6 +122,76 @@ class _Reading:
             elif number not in {1, 2, 20}:
                 text = f"records of the unknown type {number}: left out"
                 self._report.add(self._path, text)
+
+    def _json(self, data: bytes) -> Iterator[Event]:
+        """The same of a record that is JSON."""
+        known = {
+            "Header": self._json_about,
+            "Project": self._json_about,
+            "Experiment": self._json_about,
+            "Column": self._json_column,
+            "Scalar": self._json_scalar,
+            "Media": self._json_media,
+            "Log": self._json_log,
+            "Footer": self._json_footer,
+        }
+        record = json_record(data)
+        if record.kind in known:
+            try:
+                yield from known[record.kind](record)
+            except (KeyError, TypeError, AttributeError) as error:
+                message = f"a {record.kind} has other contents"
+                raise BadMessageError(message) from error
+        elif record.kind != "Runtime":
+            text = f"records of the unknown type {record.kind[:40]}: left out"
+            self._report.add(self._path, text)
+
+    def _json_about(self, record: JsonRecord) -> Iterator[Event]:
+        found = record.data
+        if record.kind == "Header":
+            yield from self._begin({"start_time": record.time, "status": "running"})
+        elif record.kind == "Project":
+            yield from self._begin({"project": found["name"], "workspace": found.get("workspace")})
+        else:
+            about = {"notes": found.get("description") or None, "tags": found.get("tags") or None}
+            yield from self._begin(about, found["name"])
+
+    def _json_column(self, record: JsonRecord) -> Iterator[Event]:
+        if record.data.get("cls") == "SYSTEM":
+            self._system.add(str(record.data["key"]))
+        if record.data.get("column_type") == "TEXT":
+            self._texts.add(str(record.data["key"]))
+        yield from ()
+
+    def _json_scalar(self, record: JsonRecord) -> Iterator[Event]:
+        key, value = str(record.data["key"]), number_of(record.data["metric"]["data"])
+        of = "system" if key in self._system else ""
+        yield from self._add(of, record.data["step"], record.time, {key: value})
+
+    def _json_media(self, record: JsonRecord) -> Iterator[Event]:
+        found, metric = record.data, record.data["metric"]
+        key, values = str(found["key"]), metric["data"]
+        more = metric.get("more") or []
+        for at, value in enumerate(values):
+            each = numbered(key, at, len(values))
+            about = more[at] if at < len(more) and isinstance(more[at], dict) else {}
+            if key in self._texts:
+                parts = {each: value, **{f"{each}/{name}": text for name, text in about.items()}}
+            else:
+                name = str(value)
+                parts = self._file(each, name, f"{found.get('kid')}/{name}", about)
+            yield from self._add("", found["step"], record.time, parts)
+
+    def _json_log(self, record: JsonRecord) -> Iterator[Event]:
+        stream = "stdout" if record.data.get("level") == "INFO" else "stderr"
+        line = {"line": str(record.data["message"]), "stream": stream}
+        yield from self._part("console")
+        yield Record(f"{self._run}/console", line, None, record.time)
+
+    def _json_footer(self, record: JsonRecord) -> Iterator[Event]:
+        status = "finished" if record.data.get("success") else "crashed"
+        yield from self._flush()
+        yield from self._begin({"status": status, "end_time": record.time})
 
     def _begin(self, about: Mapping[str, Any] | None = None, name: str | None = None) -> Any:
         if about or not self._is_given:
@@ -131,10 +216,12 @@ class _Reading:
         """What is known of the machine and the code."""
         file = self._path.parent / "files" / _METADATA
         found = read_json(file, self._report) if file.exists() else {}
-        parts = [
+        parts: list[tuple[Any, dict[str, str]]] = [
             (found.get(part) if isinstance(found, dict) else None, names)
             for part, names in _ABOUT.items()
         ]
+        if self._is_json:
+            parts = [(found, _ABOUT_BEFORE)]
         return {
             name: part.get(key)
             for part, names in parts
@@ -191,15 +278,22 @@ class _Reading:
         name = text_of(item.get(1, b""))
         about = {"caption": text_of(item[4])} if 4 in item else {}
         data = item.get(5)
-        if not isinstance(data, bytes):
-            file = file_inside(self._path.parent / "media" / kind, name)
-            if file is None:
-                self._report.add(self._path, "media outside of the run's folder: not read")
-            data = None if file is None else read_bounded(file, self._report)
+        if isinstance(data, bytes):
+            fields_ = media(key, data, name, **about)
+        else:
+            fields_ = self._file(key, name, f"{kind}/{name}", about)
+        found = fields_.get(key)
+        return fields_ | {key: text_of(found)} if kind == "text" and found is not None else fields_
+
+    def _file(self, key: str, name: str, path: str, about: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of a file in the folder of media; without its bytes if it is not there."""
+        file = file_inside(self._path.parent / "media", path)
+        if file is None:
+            self._report.add(self._path, "media outside of the run's folder: not read")
+        data = None if file is None else read_bounded(file, self._report)
         if data is None:
             return {f"{key}/name": name, **{f"{key}/{each}": v for each, v in about.items()}}
-        fields_ = media(key, data, name, **about)
-        return fields_ | {key: text_of(data)} if kind == "text" else fields_
+        return media(key, data, name, **about)
 
     def _log(self, data: bytes) -> Iterator[Event]:
         found = first(data)
@@ -218,9 +312,9 @@ class _Reading:
     def _add(
         self, of: str, step: int, time: datetime | None, values: dict[str, Any]
     ) -> Iterator[Event]:
-        """Collect values; those of one call have one time."""
-        is_same = (of, step, time) == (self._of, self._step, self._time)
-        if not is_same or values.keys() & self._fields.keys():
+        """Collect values; those of one call have one time, but in JSON."""
+        is_same = (of, step) == (self._of, self._step) and (self._is_json or time == self._time)
+        if not (self._fields and is_same) or values.keys() & self._fields.keys():
             yield from self._flush()
             self._of, self._step, self._time = of, step, time
         self._fields |= values
@@ -231,6 +325,14 @@ class _Reading:
             of = f"{self._run}/{self._of}" if self._of else self._run
             yield Record(of, self._fields, self._step, self._time)
             self._fields = {}
+
+
+def _begins_with(path: Path, header: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(header)) == header
+    except OSError:
+        return False  # which is reported when it is read
 
 
 def _message(value: int | bytes) -> bytes:
