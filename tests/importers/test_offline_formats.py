@@ -168,11 +168,14 @@ def test_neptune_files_histograms_sets_and_streams_are_what_they_are(tmp_path: P
         return field(1, field(1, 4)) + field(8, field(1, key) + field(2, value))
 
     file = field(13, field(1, "run/f/x.bin") + field(2, 3))
-    counts = field(1, struct.pack("<3d", 0, 1, 2)) + field(4, field(1, bytes([3, 200, 1])))
+    edges = field(1, struct.pack("<3d", 0, 1, 2))
+    counts = edges + field(4, field(1, bytes([3, 200, 1])))
+    densities = edges + field(5, field(1, struct.pack("<2d", 0.25, 0.75)))
     later = [
         [tag("b", 1), field(4, field(1, "f") + field(2, file)), series("p", file)],
         [tag("a", 2), series("h", field(14, counts)), series("runtime/stderr", field(6, "line"))],
         [series("monitoring/x/cpu", b"\x09" + struct.pack("<d", 5))],
+        [series("d", field(14, densities))],
     ]
     with ExperimentCollection(tmp_path / "study") as collection:
         import_runs(path, collection)
@@ -192,6 +195,8 @@ def test_neptune_files_histograms_sets_and_streams_are_what_they_are(tmp_path: P
     assert [row["p"] for row in rows if "p" in row] == [b"abc"]
     histogram = {"bin_edges": [0.0, 1.0, 2.0], "counts": [3, 200]}
     assert [row["h"] for row in rows if "h" in row] == [histogram]
+    histogram = {"bin_edges": [0.0, 1.0, 2.0], "densities": [0.25, 0.75]}
+    assert [row["d"] for row in rows if "d" in row] == [histogram]
     parts = {row["part"]: row for row in rows if "part" in row}
     assert (parts["console"]["line"], parts["console"]["stream"]) == ("line", "stderr")
     assert parts["system"]["monitoring/x/cpu"] == 5.0
@@ -291,3 +296,101 @@ def test_a_repository_of_aim_is_read_by_aim_from_a_copy(tmp_path: Path) -> None:
     assert [row["note"] for row in rows if "note" in row] == ["hello"]
     assert (rows[0]["run"], rows[0]["lr"]) == ("first", run["about"]["hparams"]["lr"])
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+
+
+def test_several_files_of_aim_at_one_step_are_all_there(tmp_path: Path) -> None:
+    """Pictures, sounds, distributions and figures, one by one or as lists, and archived runs."""
+    aim = pytest.importorskip("aim")
+    np = pytest.importorskip("numpy")
+    from aim.sdk.repo import Repo
+
+    Repo.from_path(str(tmp_path), init=True)
+    options = ("system_tracking_interval", "log_system_params", "capture_terminal_logs")
+    run = aim.Run(repo=str(tmp_path), **dict.fromkeys(options))
+    pictures = [aim.Image(np.full((4, 4, 3), at, np.uint8), caption=str(at)) for at in range(2)]
+    run.track(pictures, name="many", step=0)
+    run.track(pictures[:1], name="many", step=1)
+    run.track(aim.Audio(np.zeros(8, np.int16), format="wav", rate=8000), name="sound", step=0)
+    run.track([aim.Distribution([1.0, 2.0], bin_count=2)] * 2, name="counts", step=0)
+    run.archived = True
+    run.close()
+    with ExperimentCollection(tmp_path / "study") as collection:
+        done = import_runs(tmp_path, collection, format="aim")
+        rows = [
+            {key: value for key, value in row.items() if value is not None}
+            for row in map(dict, collection.records)
+        ]
+        assert [each["archived"] for each in collection.experiments] == [True]
+    assert done.report.losses == []
+    first, second = (row for row in rows if any(key.startswith("many") for key in row))
+    assert [first[f"many/{at}/caption"] for at in range(2)] == ["0", "1"]
+    assert first["many/0"] == second["many"] != first["many/1"]
+    assert second["many/name"] == "many.png"
+    (sound,) = (row["sound"] for row in rows if "sound" in row)
+    assert sound.startswith(b"RIFF")
+    (counts,) = (row["counts"] for row in rows if "counts" in row)
+    assert counts == [{"counts": [1, 1], "edges": [1.0, 1.5, 2.0]}] * 2
+
+
+def test_goodseed_notes_tags_and_the_machine(tmp_path: Path) -> None:
+    """The description and tags have the names that they have in all formats; the machine is apart."""
+    path = goodseed(tmp_path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript("""
+            INSERT INTO configs VALUES ('sys/description', 'str', 'some note'),
+                ('sys/tags', 'string_set', '["a", "b"]'), ('monitoring/f1/hostname', 'str', 'here'),
+                ('monitoring/f1/pid', 'int', '7');
+            INSERT INTO metric_series VALUES (2, 'monitoring/f1/cpu');
+            INSERT INTO metric_points VALUES (2, 0, 0.25, 13), (2, 1, 0.75, 14);
+            INSERT INTO string_series VALUES (2, 'monitoring/f1/stdout'), (3, 'monitoring/f1/stderr');
+            INSERT INTO string_points VALUES (2, 0, 'out', 15), (3, 0, 'err', 16);
+        """)
+    with ExperimentCollection(tmp_path / "study") as collection:
+        import_runs(path, collection)
+        (run,) = collection.experiments
+        found = {key: run.get(key) for key in ("notes", "tags", "host", "monitoring/f1/pid")}
+        parts = {
+            child["part"]: [
+                [row.get(key) for key in ("step", "monitoring/f1/cpu", "line", "stream")]
+                for row in child.records
+            ]
+            for child in run.recorder.children
+        }
+        assert len(run.recorder.records) == 3
+        assert "monitoring/f1/hostname" in run
+        assert not {"sys/description", "sys/tags"} & run.recorder.local_data.keys()
+    assert found == {
+        "notes": "some note",
+        "tags": ["a", "b"],
+        "host": "here",
+        "monitoring/f1/pid": 7,
+    }
+    assert parts == {
+        "system": [[0, 0.25, None, None], [1, 0.75, None, None]],
+        "console": [[0, None, "out", "stdout"], [0, None, "err", "stderr"]],
+    }
+
+
+def test_configurations_of_other_forms(tmp_path: Path) -> None:
+    """ClearML writes None as an empty text without a type, Comet a list as one entry of ``params``."""
+    empty = {"type": "str", "value": ""}
+    parameters = {"General": {"none": {"value": ""}, "empty": empty, "old": {"value": "x"}}}
+    (tmp_path / "a").mkdir()
+    zipped(
+        tmp_path / "a" / "clearml.zip",
+        task_json={"id": "id", "hyperparams": parameters},
+        metrics_jsonl=[],
+    )
+    entry = {"paramName": "sizes", "paramValue": [1, 2]}
+    (tmp_path / "b").mkdir()
+    zipped(
+        tmp_path / "b" / "comet.zip",
+        experiment_json={"offline_id": "id"},
+        messages_json=[{"type": "parameter_msg", "payload": {"params": entry}}],
+    )
+    found = []
+    for name in ("clearml", "comet"):
+        (source,) = format_named(name).find(tmp_path, {})
+        events = format_named(name).read(source, Report(), None)
+        found.append([each for each in events if isinstance(each, Run)][-1].config)
+    assert found == [{"none": None, "empty": "", "old": "x"}, {"sizes": [1, 2]}]

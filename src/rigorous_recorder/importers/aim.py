@@ -18,11 +18,13 @@ from rigorous_recorder.errors import MissingPackageError
 
 from . import aim_reader
 from .columns import events_of
-from .contract import Event, Format, Position, Report, Run, Source, media, utc_time
+from .contract import Event, Format, Position, Report, Run, Source, media, numbered, utc_time
 from .files import files_below, run_name
 
 _FOLDER: Final = ".aim"
 _ABOUT: Final = "run_metadata.sqlite"
+#: The kinds of series whose values are files.
+_FILES: Final = ("images", "audios")
 #: Metrics of the machine, which Aim itself logs.
 _SYSTEM: Final = "__system__"
 
@@ -55,8 +57,6 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
             kind, *rest = json.loads(line)
             if kind == "run":
                 yield from _run(*rest)
-            elif kind == "lost":
-                report.add(source.path, str(rest[0]))
             else:
                 yield from _series(rest, done)
 
@@ -109,13 +109,21 @@ def _series(found: list[Any], done: dict[str, int]) -> Iterator[Event]:
 
 
 def _columns(kind: str, name: str, values: list[Any]) -> dict[str, list[Any]]:
-    if kind != "images":
+    if kind not in _FILES:
         return {name: values}
-    rows = [
-        media(name, base64.b64decode(data), f"{name}.{suffix}", caption=caption)
-        for data, suffix, caption in values
-    ]
-    return {key: [row[key] for row in rows] for key in rows[0]}
+    rows = [_files(name, value if isinstance(value, list) else [value]) for value in values]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return {key: [row.get(key) for row in rows] for key in keys}
+
+
+def _files(name: str, files: list[dict[str, Any]]) -> dict[str, Any]:
+    """The fields of a picture or a sound, or of several at one step."""
+    found: dict[str, Any] = {}
+    for at, each in enumerate(files):
+        key = numbered(name, at, len(files))
+        more = {} if each["caption"] is None else {"caption": each["caption"]}
+        found |= media(key, base64.b64decode(each["data"]), f"{key}.{each['suffix']}", **more)
+    return found
 
 
 FORMAT: Final = Format("aim", "Aim", _find, _read)

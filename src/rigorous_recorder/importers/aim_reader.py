@@ -18,9 +18,8 @@ from typing import Any, Final, TextIO
 __all__: list[str] = []
 
 _AT_ONCE: Final = 10_000
-#: The kinds of series that are given, and those that are counted.
-_TAKEN: Final = ("metric", "texts", "distributions", "images", "figures")
-_LEFT: Final = ("audios",)
+#: The kinds of series.
+_KINDS: Final = ("metric", "texts", "distributions", "images", "figures", "audios")
 
 
 def _main(path: str) -> None:
@@ -30,12 +29,9 @@ def _main(path: str) -> None:
     repo._recreate_index()
     for run in sorted(repo.iter_runs(), key=lambda each: (each.creation_time, each.hash)):
         _write("run", run.hash, _about(run))
-        for kind, series in run.collect_sequence_info((*_TAKEN, *_LEFT)).items():
+        for kind, series in run.collect_sequence_info(_KINDS).items():
             for each in series:
-                if kind in _LEFT:
-                    _write("lost", f"{kind} are not taken")
-                else:
-                    _write_series(run, kind, each["name"], each["context"])
+                _write_series(run, kind, each["name"], each["context"])
 
 
 def _about(run: Any) -> dict[str, Any]:
@@ -48,6 +44,7 @@ def _about(run: Any) -> dict[str, Any]:
         "experiment": run.experiment,
         "notes": run.description,
         "tags": list(run.tags) or None,
+        "archived": run.archived or None,
         "start_time": run.creation_time,
         "end_time": run.end_time,
         "config": config,
@@ -76,18 +73,25 @@ def _epoch(epoch: Any) -> Any:
 
 
 def _shown(kind: str, some: Any) -> tuple[list[Any], list[Any], list[Any]]:
-    """Values, times and epochs."""
-    show = {"texts": _text, "distributions": _distribution, "images": _image, "figures": _figure}
-    shown = show.get(kind, lambda value: value)
-    return (
-        [shown(value) for _, (_, value, _, _) in some],
-        [time for _, (_, _, _, time) in some],
-        [epoch for _, (_, _, epoch, _) in some],
-    )
+    """Values, times and epochs; what is not a number can also be a list of several."""
+    show = {
+        "texts": _text,
+        "distributions": _distribution,
+        "images": _image,
+        "figures": _figure,
+        "audios": _audio,
+    }.get(kind)
+    values = [value for _, (_, value, _, _) in some]
+    if show is not None:
+        values = [
+            [show(each) for each in value] if isinstance(value, list) else show(value)
+            for value in values
+        ]
+    return values, [time for _, (_, _, _, time) in some], [epoch for _, (_, _, epoch, _) in some]
 
 
 def _text(value: Any) -> Any:
-    return [each.data for each in value] if isinstance(value, list) else value.data
+    return value.data
 
 
 def _distribution(value: Any) -> Any:
@@ -96,14 +100,22 @@ def _distribution(value: Any) -> Any:
 
 
 def _image(value: Any) -> Any:
-    first = value[0] if isinstance(value, list) else value
     file = io.BytesIO()
-    first.to_pil_image().save(file, "png")
-    return base64.b64encode(file.getvalue()).decode(), "png", first.caption
+    value.to_pil_image().save(file, "png")
+    return _file(file.getvalue(), "png", value.caption)
+
+
+def _audio(value: Any) -> Any:
+    about = value.json()
+    return _file(value.get().read(), about["format"], about["caption"])
+
+
+def _file(data: bytes, suffix: str, caption: str) -> dict[str, Any]:
+    return {"data": base64.b64encode(data).decode(), "suffix": suffix, "caption": caption or None}
 
 
 def _figure(value: Any) -> Any:
-    return json.loads(value.json()) if isinstance(value.json(), str) else value.json()
+    return json.loads(value.data)
 
 
 def _write(*line: Any) -> None:

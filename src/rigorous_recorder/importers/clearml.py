@@ -1,4 +1,4 @@
-"""Imports ClearML's offline sessions: zip files, or the folders they are made of."""
+"""Imports ClearML's offline sessions, which are zip files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _value(entry: Mapping[str, Any]) -> Any:
         return text
     if kind == "bool" and text in {"True", "False"}:
         return text == "True"
-    return None if kind == "NoneType" else text
+    return None if kind == "NoneType" or (kind is None and text == "") else text
 
 
 def _records(run: str, archive: Any, path: Path, report: Report) -> Iterator[Event]:

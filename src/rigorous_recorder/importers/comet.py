@@ -115,8 +115,8 @@ class _Reading:
             yield Run(f"{self._run}/{part}", parent=self._run, part=known or part)
 
     def _parameters(self, payload: dict[str, Any]) -> None:
-        found = payload.get("params")
-        for each in found if isinstance(found, list) else [payload.get("param")]:
+        one, found = payload.get("param"), payload.get("params")
+        for each in [one, *found] if isinstance(found, list) else [one, found]:
             if isinstance(each, dict) and each.get("paramName") not in _OWN_PARAMETERS:
                 value = float_named(each.get("paramValue"))
                 self._config[str(each.get("paramName"))] = value

@@ -46,6 +46,8 @@ def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
                 str(meta.get("status"))
             ),
             "project": meta.get("project"),
+            "notes": config.pop("sys/description", None),
+            "tags": config.pop("sys/tags", None),
             "host": hosts[0] if hosts else None,
             "start_time": iso_time(meta.get("created_at")),
             "end_time": iso_time(meta.get("closed_at")),

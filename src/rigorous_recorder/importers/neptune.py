@@ -21,6 +21,9 @@ _CREATE: Final = 1
 #: The kind of a value that is a file, and what removes a text from a set.
 _FILE: Final = 13
 _REMOVE: Final = 2
+#: The fields of a histogram beside its edges.
+_COUNTS: Final = 4
+_DENSITIES: Final = 5
 #: What the client itself logs.
 _CONSOLE: Final = frozenset({"runtime/stdout", "runtime/stderr"})
 _SYSTEM: Final = "monitoring/"
@@ -180,18 +183,26 @@ def _by_part(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _histogram(value: int | bytes) -> Any:
-    """Edges and counts of a histogram; its bytes if it is another one."""
+    """Edges, and counts or densities, of a histogram; its bytes if it is another one."""
     data = _message(value)
     parts = first(data)
-    edges, counts = (_message(parts.get(number, b"")) for number in (1, 4))
-    numbers = _message(first(counts).get(1, b""))
-    if parts.keys() != {1, 4} or len(edges) % 8:
+    edges = _doubles(_message(parts.get(1, b"")))
+    if parts.keys() == {1, _DENSITIES}:
+        densities = _doubles(_message(first(_message(parts[_DENSITIES])).get(1, b"")))
+        known = {"bin_edges": edges, "densities": densities}
+        return data if None in known.values() else known
+    if parts.keys() != {1, _COUNTS} or edges is None:
         return data
+    numbers = _message(first(_message(parts[_COUNTS])).get(1, b""))
     found, at = [], 0
     while at < len(numbers):
         number, at = varint(numbers, at)
         found.append(signed(number))
-    return {"bin_edges": list(unpack(f"<{len(edges) // 8}d", edges)), "counts": found}
+    return {"bin_edges": edges, "counts": found}
+
+
+def _doubles(data: bytes) -> list[float] | None:
+    return None if len(data) % 8 else list(unpack(f"<{len(data) // 8}d", data))
 
 
 def _fields(value: int | bytes) -> Iterator[tuple[int, int | bytes]]:
