@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,6 +80,80 @@ def test_xgboost_early_stopping_cv_and_estimators(study: ExperimentCollection, x
         model.best_iteration,
         model.best_score,
     )
+
+
+def test_a_model_goes_on_without_early_stopping(study: ExperimentCollection, xgb: Any) -> None:
+    """The model still has the best iteration of the training before, which is not that of this one."""
+    from rigorous_recorder.integrations.xgboost import XGBoostCallback
+
+    data, rest = xgb.DMatrix(X[:40], Y[:40]), xgb.DMatrix(X[40:], Y[40:])
+    params = {"objective": "binary:logistic", "nthread": 1, "eta": 1.0}
+    with study.new_experiment() as run:
+        options = {"callbacks": [XGBoostCallback(run)], "evals": [(rest, "a")]}
+        options |= {"verbose_eval": False}
+        model = xgb.train(params, data, 30, early_stopping_rounds=2, **options)
+        model = xgb.train(params, data, 2, xgb_model=model, **options)
+    assert model.best_iteration == 0
+    assert [row["best_iteration"] for row in study.level("training")] == [0, None]
+
+
+def test_a_model_with_its_callback_is_cloned_and_saved(
+    study: ExperimentCollection, xgb: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clones log to the same run; a saved model can be loaded where the collection is gone."""
+    from sklearn.model_selection import GridSearchCV
+
+    from rigorous_recorder.integrations.xgboost import XGBoostCallback
+
+    with study.new_experiment() as run:
+        model = xgb.XGBClassifier(n_estimators=2, n_jobs=1, callbacks=[XGBoostCallback(run)])
+        fit = {"eval_set": [(X, Y)], "verbose": False}
+        GridSearchCV(model, {"max_depth": [1, 2]}, cv=2).fit(X, Y, **fit)
+        saved = pickle.dumps(model.fit(X, Y, **fit))
+    rows = [(row["training"], row["iteration"]) for row in study.records]
+    assert rows == [(training, iteration) for training in range(6) for iteration in range(2)]
+    pickle.loads(saved).fit(X, Y, **fit)
+    assert study.records[-1]["training"] == 6
+    study.close()
+    shutil.rmtree(tmp_path / "study.collection")
+    loaded = pickle.loads(saved)
+    assert (loaded.predict(X) == model.predict(X)).all()
+    assert capsys.readouterr().err == ""
+    loaded.fit(X, Y, **fit)
+    assert "could not log: NotACollectionError" in capsys.readouterr().err
+
+
+def test_lightgbm_sets_of_one_name_and_threads(study: ExperimentCollection, lgb: Any) -> None:
+    """No value is taken for another's; a training in one thread is not that in another."""
+    from rigorous_recorder.integrations.lightgbm import LightGBMCallback
+
+    own: dict[str, Any] = {}
+    params = {"objective": "binary", "metric": "auc", "verbose": -1, "num_threads": 1}
+    both = threading.Barrier(2, timeout=60)
+
+    def wait(env: Any) -> None:
+        both.wait()
+
+    with study.new_experiment() as run:
+        mine = LightGBMCallback(run)
+
+        def fit(rounds: int, *more: Any) -> None:
+            data = lgb.Dataset(X, Y)
+            sets = {"valid_sets": [data, data.create_valid(X[:40], Y[:40])]}
+            sets["valid_names"] = ["a", "a"]
+            lgb.train(params, data, rounds, callbacks=[mine, *more], **sets)
+
+        fit(2, lgb.record_evaluation(own))
+        threads = [threading.Thread(target=fit, args=(3, wait)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    first, second = (rounds(study, training=0, data=name) for name in ("a", "a (2)"))
+    pairs = zip(first, second, strict=True)
+    assert [row["auc"] for pair in pairs for row in pair] == own["a"]["auc"]
+    for training in (1, 2):
+        assert [row["iteration"] for row in rounds(study, training=training, data="a")] == [0, 1, 2]
 
 
 def test_lightgbm_trainings_cv_and_estimators(study: ExperimentCollection, lgb: Any) -> None:

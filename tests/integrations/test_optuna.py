@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import pickle
 from typing import Any
 
 import pytest
 
-from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import ExperimentCollection, Recorder
 
 optuna = pytest.importorskip("optuna", reason="optuna is not installed")
 from rigorous_recorder.integrations.optuna import OptunaCallback  # noqa: E402
@@ -75,6 +77,78 @@ def test_several_objectives_and_a_stored_study(study: ExperimentCollection, tmp_
     with study.new_experiment() as run:
         OptunaCallback(run).log_study(optuna.load_study(study_name="s", storage=storage))
     assert [row["values"][1] for row in trials(study)] == [2.0, 2.0]
+
+
+def test_constraints_and_parameters_of_known_names(study: ExperimentCollection) -> None:
+    """A constraint has its name and value; a parameter takes no attribute's name."""
+
+    def named(trial: Any) -> float:
+        trial.suggest_categorical("state", ["on"])
+        trial.suggest_float("depth", 0, 1)
+        if hasattr(trial, "set_constraint"):
+            trial.set_constraint("memory", -0.5)
+        return float(trial.suggest_int("value", 7, 7)) / 2
+
+    sampler = optuna.samplers.NSGAIISampler(seed=0, constraints_func=lambda _: (0.25, -1.0))
+    with study.new_experiment() as run:
+        optuna.create_study().optimize(named, 1, callbacks=[OptunaCallback(run)])
+        search = optuna.create_study(sampler=sampler, study_name="of two")
+        search.optimize(named, 1, callbacks=[OptunaCallback(run)])
+    own, sampled = study.level("trial")
+    assert (own["params_state"], own["state"]) == ("on", "complete")
+    assert (own["params_value"], own["value"]) == (7, 3.5)
+    assert sampled["constraints"].items() >= {"0": 0.25, "1": -1.0}.items()
+    assert sampled["study_name"] == "of two"
+    if hasattr(optuna.Trial, "set_constraint"):
+        assert own["constraints"] == {"memory": -0.5}
+
+
+def optimize(storage: str, callback: Any) -> None:
+    search = optuna.load_study(study_name="s", storage=storage)
+    search.optimize(lambda trial: trial.suggest_float("x", 0, 1), 2, callbacks=[callback])
+    callback.log_study(search)
+
+
+def test_processes_with_one_storage_log_each_trial_once(
+    study: ExperimentCollection, tmp_path: Any
+) -> None:
+    """Although each of them logs at its end what is not logged yet."""
+    storage = f"sqlite:///{tmp_path / 'optuna.db'}"
+    optuna.create_study(storage=storage, study_name="s")
+    with study.new_experiment() as run:
+        callback = pickle.loads(pickle.dumps(OptunaCallback(run)))
+        for _ in range(2):
+            process = multiprocessing.get_context("spawn").Process(
+                target=optimize, args=(storage, callback)
+            )
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+        callback.log_study(optuna.load_study(study_name="s", storage=storage))
+    assert [row["trial"] for row in trials(study)] == [0, 1, 2, 3]
+
+
+def test_a_trial_that_could_not_be_logged_is_logged_later(
+    study: ExperimentCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that fails keeps none of the others from being logged."""
+    search = optuna.create_study()
+    search.optimize(lambda trial: trial.suggest_float("x", 0, 1), 3)
+
+    def child(self: Any, data: Any) -> Any:
+        if data["trial"] == 1:
+            raise OSError("disk")
+        return real(self, data)
+
+    real = Recorder.child
+    with study.new_experiment() as run:
+        callback = OptunaCallback(run)
+        with monkeypatch.context() as patch:
+            patch.setattr(Recorder, "child", child)
+            callback.log_study(search)
+        assert [each["trial"] for each in run.children] == [0, 2]
+        callback.log_study(search)
+    assert [row["trial"] for row in trials(study)] == [0, 1, 2]
 
 
 def test_a_failure_to_log_does_not_end_the_study(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,6 +71,52 @@ def test_tasks_are_a_tree(study: ExperimentCollection, jobs: int | None) -> None
         assert len(iterations) >= 5 * 5
 
 
+class Odd(LogisticRegression):  # type: ignore[misc]
+    """An estimator with a parameter that has the name of an attribute."""
+
+    def __init__(self, candidate: str = "a", C: float = 1.0) -> None:  # noqa: N803
+        super().__init__(C=C)
+        self.candidate = candidate
+
+
+def test_candidates_that_fail_and_parameters_of_known_names(study: ExperimentCollection) -> None:
+    """A score that is missing is NaN; a parameter takes no attribute's name."""
+    grid = {"candidate": ["a", "b"], "C": [1.0, -1.0]}
+    scores = ["accuracy", "neg_log_loss"]
+    search = GridSearchCV(Odd(), grid, cv=2, scoring=scores, refit="accuracy").fit(X, Y)
+    with study.new_experiment() as run:
+        log_search(run, search)
+    rows = list(study.level("candidate"))
+    assert [(row["candidate"], row["param_candidate"], row["C"]) for row in rows] == [
+        (0, "a", 1.0),
+        (1, "b", 1.0),
+        (2, "a", -1.0),
+        (3, "b", -1.0),
+    ]
+    means = [row["mean_test_accuracy"] for row in rows]
+    assert np.isnan(means).tolist() == [False, False, True, True]
+    second = study.records.where(candidate=0)[1]
+    assert second["test_neg_log_loss"] == search.cv_results_["split1_test_neg_log_loss"][0]
+
+
+def test_a_saved_estimator_is_loaded_where_the_collection_is_gone(
+    study: ExperimentCollection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only its callback can't log there, and says so."""
+    if not hasattr(LogisticRegression, "set_callbacks"):
+        pytest.skip("this scikit-learn has no callbacks")
+    with study.new_experiment() as run:
+        model = LogisticRegression().set_callbacks(RigorousCallback(run)).fit(X, Y)
+    saved = pickle.dumps(model)
+    study.close()
+    shutil.rmtree(tmp_path / "study.collection")
+    loaded = pickle.loads(saved)
+    assert (loaded.predict(X) == model.predict(X)).all()
+    assert capsys.readouterr().err == ""
+    assert loaded.fit(X, Y).n_iter_ > 0
+    assert "could not log: NotACollectionError" in capsys.readouterr().err
+
+
 def test_a_failure_to_log_ends_no_fit(
     study: ExperimentCollection, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +125,6 @@ def test_a_failure_to_log_ends_no_fit(
         log_search(run, LogisticRegression())
         if hasattr(LogisticRegression, "set_callbacks"):
             callback: Any = RigorousCallback(run)
-            callback._recorder = None
+            callback._target = None
             assert LogisticRegression().set_callbacks(callback).fit(X, Y).n_iter_ > 0
     assert "could not log" in capsys.readouterr().err

@@ -31,29 +31,23 @@ class CatBoostCallback:
 
     def __init__(self, recorder: Recorder | Run) -> None:
         self._trainings = Trainings(recorder)
-        self._iteration = 0
-        self._lengths: dict[tuple[str, str], int] = {}
 
     def after_iteration(self, info: Any) -> bool:
         """Log the metrics of an iteration; it never ends the training."""
-        self._log(info.iteration, info.metrics)
+        self._log(info.iteration - 1, info.metrics)
         return True
 
     @guest
     def _log(self, iteration: int, metrics: Any) -> None:
-        if iteration <= self._iteration or self._trainings.current is None:
-            self._lengths = {}
-            self._trainings.begin()
-        self._iteration = iteration
-        for data, values in (metrics or {}).items():
-            fields = {
-                name: each[-1] for name, each in values.items() if self._is_new(data, name, each)
-            }
-            if fields:
-                self._trainings.push(data, {"iteration": iteration - 1, **fields})
-
-    def _is_new(self, data: str, metric: str, values: Any) -> bool:
-        """Whether there is a value of this iteration: with ``metric_period`` some have none."""
-        before = self._lengths.get((data, metric), 0)
-        self._lengths[data, metric] = len(values)
-        return len(values) > before
+        training = self._trainings.current
+        if training is None or iteration <= training.iteration:
+            training = self._trainings.begin()
+        training.log(
+            iteration,
+            [
+                (data, metric, {metric: value})
+                for data, values in (metrics or {}).items()
+                for metric, each in values.items()
+                for value in training.new(data, metric, each)[-1:]
+            ],
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, Final
 
 from rigorous_recorder import Recorder, Run
@@ -41,16 +40,18 @@ class LightGBMCallback:
         """Log the metrics of an iteration."""
         if env.iteration == env.begin_iteration:
             self._trainings.begin(params=_params(env.params))
-        fields: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-        for result in env.evaluation_result_list or []:
-            # A named tuple whose length is 4 in train, though it has a fifth field.
-            items: list[Any] = list(result)
-            data, metric, value, _, *std = items
-            fields[data][metric] = float(value)
-            if std and std[0] is not None:
-                fields[data][f"{metric}_std"] = float(std[0])
-        for data, metrics in fields.items():
-            self._trainings.push(data, {"iteration": env.iteration, **metrics})
+        training = self._trainings.current
+        if training is not None:
+            training.log(env.iteration, map(_result, env.evaluation_result_list or []))
+
+
+def _result(result: Any) -> tuple[str, str, dict[str, float]]:
+    # A named tuple whose length is 4 in train, though it has a fifth field.
+    data, metric, value, _, *std = list(result)
+    found = {metric: float(value)}
+    if std and std[0] is not None:
+        found[f"{metric}_std"] = float(std[0])
+    return data, metric, found
 
 
 def _params(params: Any) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+from typing import Any, Final
 
 from rigorous_recorder import Recorder, Run
 
@@ -16,18 +15,34 @@ with required("optuna>=4.5"):
 
 __all__ = ["OptunaCallback"]
 
+#: What a trial's parameter of this name would hide.
+_TAKEN: Final = {
+    "constraints",
+    "state",
+    "step",
+    "study_name",
+    "trial",
+    "trial_duration",
+    "trial_start_time",
+    "user_attrs",
+    "value",
+    "values",
+}
+
 
 class OptunaCallback:
     """Logs trials: ``study.optimize(objective, callbacks=[OptunaCallback(run)])``.
 
-    A trial is a child with the attribute ``trial``, its number; its parameters by their own names;
+    A trial is a child with the attributes ``trial``, its number, and ``study_name``; its parameters by
+    their own names, but ``params_<name>`` where that is the name of another attribute;
     ``state``, ``value`` (or ``values``, if there are several objectives), ``trial_start_time`` and
-    ``trial_duration`` in seconds, ``user_attrs``, and ``constraints`` if there are any. What it
-    reported are its records: ``step`` and ``value``.
+    ``trial_duration`` in seconds, ``user_attrs``, and ``constraints``, a dict, if there are any. What
+    it reported are its records: ``step`` and ``value``.
 
     Optuna calls no callback for a trial that raised an error that is not in ``catch``, that was
     interrupted, or that came from ``ask``: call ``log_study(study)`` at the end, which logs each
-    trial once. With ``load_study`` it imports a study of any storage.
+    trial that the recorder does not have. With ``load_study`` it imports a study of any storage.
+    Processes with one storage each have a callback with ``run.recorder``.
 
     Args:
         recorder: a started run, or a recorder.
@@ -42,29 +57,36 @@ class OptunaCallback:
     """
 
     def __init__(self, recorder: Recorder | Run) -> None:
-        self._recorder = recorder
-        self._logged: set[tuple[str, int]] = set()
-        self._lock = threading.Lock()  # with n_jobs it is called in several threads
+        self._recorder = recorder.recorder if isinstance(recorder, Run) else recorder
+        #: Trials by study and number, and the call that logs each: with n_jobs there are several threads.
+        self._logged: dict[tuple[str, int], object] = {}
 
     @guest
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
         """Log a trial that has ended."""
-        self._log(study, trial)
+        self._log(study.study_name, trial)
 
     @guest
     def log_study(self, study: Study) -> None:
         """Log all trials that have ended and are not logged yet, in the order of their numbers."""
+        name = study.study_name
+        for child in self._recorder.children:  # also those of other processes
+            if child.get("study_name") == name:
+                self._logged.setdefault((name, child["trial"]), child)
         for trial in study.get_trials(deepcopy=False):
             if trial.state.is_finished():
-                self._log(study, trial)
+                self._log(name, trial)
 
-    def _log(self, study: Study, trial: FrozenTrial) -> None:
-        name = (study.study_name, trial.number)
-        with self._lock:
-            if name in self._logged:
-                return
-            self._logged.add(name)
-        child = self._recorder.child(_attributes(trial))
+    @guest
+    def _log(self, study: str, trial: FrozenTrial) -> None:
+        call = object()
+        if self._logged.setdefault((study, trial.number), call) is not call:
+            return
+        try:
+            child = self._recorder.child({**_attributes(trial), "study_name": study})
+        except Exception:
+            del self._logged[study, trial.number]  # for a later attempt
+            raise
         for step, value in sorted(trial.intermediate_values.items()):
             child.push(step=step, value=value)
 
@@ -72,15 +94,23 @@ class OptunaCallback:
 def _attributes(trial: FrozenTrial) -> dict[str, Any]:
     start, end = trial.datetime_start, trial.datetime_complete
     several = trial.values
+    params = {f"params_{k}" if k in _TAKEN else k: v for k, v in trial.params.items()}
     found = {
-        **trial.params,
         "trial": trial.number,
         "state": trial.state.name.lower(),
         "trial_start_time": start.timestamp() if start else None,
         "trial_duration": (end - start).total_seconds() if start and end else None,
         "user_attrs": dict(trial.user_attrs) or None,
-        "constraints": list(getattr(trial, "constraints", None) or []) or None,
+        "constraints": _constraints(trial) or None,
     }
     if several is not None:
         found |= {"value": several[0]} if len(several) == 1 else {"values": list(several)}
-    return {key: value for key, value in found.items() if value is not None or key in trial.params}
+    return params | {key: value for key, value in found.items() if value is not None}
+
+
+def _constraints(trial: FrozenTrial) -> dict[str, float]:
+    """Constraints by their names; up to Optuna 4 they are in a list, and have numbers."""
+    found = getattr(trial, "constraints", None)
+    if found is None:
+        found = dict(enumerate(trial.system_attrs.get("constraints") or ()))
+    return {str(name): value for name, value in found.items()}

@@ -11,6 +11,7 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push, set_attributes
 from .requirement import required
+from .target import Target
 
 with required("scikit-learn>=1.5"):
     from sklearn.base import BaseEstimator
@@ -26,7 +27,8 @@ def log_search(recorder: Recorder | Run, search: BaseEstimator) -> None:
 
     Each candidate is a child with ``candidate``, its number, the parameters by their own names, and
     means, deviations and ranks, such as ``mean_test_score``. Its records are the splits: ``split``
-    and the scores of that split, such as ``test_score``. A search by halving also has ``iter``.
+    and the scores of that split, such as ``test_score``. A search by halving also has ``iter``. A
+    parameter with the name of one of these is ``param_<name>``, as in ``cv_results_``.
     """
     results = search.cv_results_
     for candidate, params in enumerate(results["params"]):
@@ -34,7 +36,9 @@ def log_search(recorder: Recorder | Run, search: BaseEstimator) -> None:
         values = {key: each[candidate] for key, each in results.items() if key != "params"}
         splits = {key: each for key, each in values.items() if key.startswith("split")}
         known = {k: v for k, v in values.items() if k not in splits and not k.startswith("param_")}
-        set_attributes(child, {**known, **params})
+        taken = {"candidate", "split", *known}
+        named = {f"param_{key}" if key in taken else key: value for key, value in params.items()}
+        set_attributes(child, known | named)
         for fields in _by_split(splits, search.n_splits_):
             push(child, fields)
 
@@ -62,10 +66,9 @@ class RigorousCallback:
     max_propagation_depth = None
 
     def __init__(self, recorder: Recorder | Run) -> None:
-        self._recorder = recorder.recorder if isinstance(recorder, Run) else recorder
+        self._target = Target(recorder)
         self._children: dict[_Path, Recorder] = {}
         self._starts: dict[_Path, float] = {}
-        self._fits = 0
 
     @guest
     def setup(self, estimator: Any, context: Any) -> None:
@@ -92,9 +95,10 @@ class RigorousCallback:
         """The child of a task; in another process those above it were begun, and sent with this."""
         path = _path(context)
         if path not in self._children:
-            parent = self._recorder if context.parent is None else self._child(context.parent)
-            first = {"fit": self._fits} if context.parent is None else {}
-            self._fits += context.parent is None
+            parent = (
+                self._target.recorder if context.parent is None else self._child(context.parent)
+            )
+            first = {"fit": self._target.next_number()} if context.parent is None else {}
             self._children[path] = parent.child(
                 task=context.task_name,
                 task_id=context.task_id,
@@ -111,7 +115,7 @@ class RigorousCallback:
         if path in self._children:
             self._children[path].update(task_duration=duration)
             return
-        parent = self._recorder if context.parent is None else self._child(context.parent)
+        parent = self._target.recorder if context.parent is None else self._child(context.parent)
         fields = {"task_id": context.task_id, "estimator": context.estimator_name}
         parent.push({"task": context.task_name, **fields, "task_duration": duration})
 

@@ -32,8 +32,6 @@ class XGBoostCallback(TrainingCallback):
     def __init__(self, recorder: Recorder | Run) -> None:
         super().__init__()
         self._trainings = Trainings(recorder)
-        self._first = 0
-        self._lengths: dict[tuple[str, str], int] = {}
 
     def before_training(self, model: Any) -> Any:
         """Begin a training; the model is not changed."""
@@ -42,10 +40,8 @@ class XGBoostCallback(TrainingCallback):
 
     @guest
     def _begin(self, model: Any) -> None:
-        self._trainings.begin()
-        self._lengths = {}
-        self._first = 0
-        self._first = model.num_boosted_rounds() if hasattr(model, "num_boosted_rounds") else 0
+        is_cv = not hasattr(model, "num_boosted_rounds")
+        self._trainings.begin(first=0 if is_cv else model.num_boosted_rounds())
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Log the metrics of an iteration; it never ends the training."""
@@ -54,18 +50,18 @@ class XGBoostCallback(TrainingCallback):
 
     @guest
     def _log(self, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
-        for data, metrics in evals_log.items():
-            rows: list[dict[str, Any]] = []
-            for metric, values in metrics.items():
-                done = self._lengths.get((data, metric), 0)
-                self._lengths[data, metric] = len(values)
-                # Sets with one name share a list, which gets a value of each.
-                for place, value in enumerate(values[done:]):
-                    rows += [{}] if place == len(rows) else []
-                    rows[place] |= _fields(metric, value)
-            for place, fields in enumerate(rows):
-                name = data if place == 0 else f"{data} ({place + 1})"
-                self._trainings.push(name, {"iteration": self._first + epoch, **fields})
+        training = self._trainings.current
+        if training is not None:
+            # Sets with one name share a list, which gets a value of each.
+            training.log(
+                training.first + epoch,
+                [
+                    (data, metric, _fields(metric, value))
+                    for data, metrics in evals_log.items()
+                    for metric, values in metrics.items()
+                    for value in training.new(data, metric, values)
+                ],
+            )
 
     def after_training(self, model: Any) -> Any:
         """Set what early stopping found; the model is not changed."""
@@ -74,10 +70,10 @@ class XGBoostCallback(TrainingCallback):
 
     @guest
     def _end(self, model: Any) -> None:
-        names = ("best_iteration", "best_score")
-        found = {name: getattr(model, name, None) for name in names}
-        if self._trainings.current is not None and found["best_iteration"] is not None:
-            self._trainings.current.update(found)
+        training, best = self._trainings.current, getattr(model, "best_iteration", None)
+        # That of the training before it stays in a model that goes on without early stopping.
+        if training is not None and best is not None and best >= training.first:
+            training.recorder.update(best_iteration=best, best_score=model.best_score)
 
 
 def _fields(metric: str, value: Any) -> dict[str, float]:
