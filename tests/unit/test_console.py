@@ -76,6 +76,11 @@ def test_lines_are_final_once_nothing_can_change_them() -> None:
     screen.feed(b"\n", 9.0)
     assert screen.settled(9.5) == []
     assert [each.text for each in screen.settled(12.0)] == ["bar 2"]
+    hidden = Screen()
+    hidden.feed(b"\x1b[?25la\nb\n", 1.0)
+    assert hidden.settled(1.4) == []
+    hidden.feed(b"\x1b[2Ac\nd\n", 1.4)
+    assert [each.text for each in hidden.settled(4.0)] == ["c", "d"]
     many = screen.feed(b"x\n" * 1000, 12.0)
     assert len(many) > 700
     # A line that was final can be written anew, and is then a line again; a gap is not.

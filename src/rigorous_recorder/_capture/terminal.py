@@ -11,7 +11,7 @@ __all__ = ["Line", "Screen"]
 
 #: Seconds without a change after which a line above the cursor is final.
 _QUIET: Final = 0.1
-#: The same once the cursor was moved up, as drawers of several progress bars do all the time.
+#: The same once the cursor was moved up or hidden, as drawers of several progress bars do.
 _QUIET_IF_REDRAWN: Final = 2.0
 #: Lines above the cursor that can still be changed; older ones are final.
 _MOST_LINES: Final = 256
@@ -138,6 +138,8 @@ class Screen:
                 self._clear(time)
             case "J" | "K":
                 self._erase(end, number, time)
+            case "l" if numbers == "?25":  # the cursor is hidden before the first drawing
+                self._quiet = _QUIET_IF_REDRAWN
             case _:
                 return  # colours, and what has no effect on text
 
