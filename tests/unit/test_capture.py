@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,6 +15,7 @@ from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._capture import dependencies, git
 from rigorous_recorder._capture.git import repository
 from rigorous_recorder._capture.machine import _gpu_driver, _gpus
+from rigorous_recorder._capture.program import command
 from rigorous_recorder._capture.secrets import masked, masked_arguments, without_credentials
 
 #: Each is planted somewhere, and must be found nowhere.
@@ -196,6 +198,7 @@ def test_lock_files_are_those_of_the_project(
         ("dbPassword='a b c' tokenizer=gpt2 monkey=1", "dbPassword='***' tokenizer=gpt2 monkey=1"),
         ("password: str = 'x'", "password: str = '***'"),
         ("x = 'hf_abcdefghijklmnopqrstuvwxyz'", "x = '***'"),
+        ("license_key=abc key=5 wandb.key: abc", "license_key=*** key=5 wandb.key: ***"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nend", "***\nend"),
     ],
 )
@@ -236,9 +239,80 @@ def test_repositories_in_odd_states(
     assert "branch" not in found
     assert found["diff_is_cut"] is True
     assert 0 < len(found["diff"]) <= 100
-    assert found["diff_characters"] > 100
+    assert found["diff_bytes"] > 100
     monkeypatch.setenv("PATH", str(new))
-    assert repository(checkout) is None
+    assert repository(checkout) == {"commit": found["commit"]}
+    assert repository(new) is None
+    assert repository(tmp_path) is None
+
+
+def test_without_git_commit_and_branch_are_read_from_files(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of loose and packed names, worktrees and submodules; as git tells them."""
+    in_git(checkout, "reset", "--hard")
+    (checkout / "src").mkdir()
+    worktree, above = tmp_path / "worktree", tmp_path / "above"
+    in_git(checkout, "worktree", "add", "-b", "other", str(worktree))
+    above.mkdir()
+    in_git(above, "init", "-b", "main")
+    of_file = ["-c", "protocol.file.allow=always"]
+    in_git(above, *of_file, "submodule", "add", "-b", "feature/x", str(checkout), "sub")
+    places = [checkout / "src", worktree, above / "sub"]
+    for packs in (False, True):
+        if packs:
+            in_git(checkout, "pack-refs", "--all")
+            in_git(above / "sub", "pack-refs", "--all")
+        found = [repository(each) for each in places]
+        with monkeypatch.context() as context:
+            context.setenv("PATH", str(tmp_path))
+            by_hand = [repository(each) for each in places]
+        assert [each and each.get("branch") for each in found] == [
+            "feature/x",
+            "other",
+            "feature/x",
+        ]
+        expected = [each and {key: each[key] for key in ("commit", "branch")} for each in found]
+        assert by_hand == expected
+
+
+def test_the_remote_is_that_of_the_branch_or_origin_or_the_first(checkout: Path) -> None:
+    """Also of a branch that follows a local one."""
+
+    def remote() -> str | None:
+        found = repository(checkout)
+        return found and found.get("remote")
+
+    in_git(checkout, "remote", "add", "fork", f"git@example.org:{SECRET}/x")
+    assert remote() == "https://example.org/a/b.git"
+    in_git(checkout, "branch", "local")
+    in_git(checkout, "branch", "--set-upstream-to", "local")
+    assert remote() == "https://example.org/a/b.git"
+    in_git(checkout, "remote", "remove", "origin")
+    in_git(checkout, "remote", "set-url", "fork", f"ssh://me:{SECRET}@example.org/c.git")
+    assert remote() == "ssh://example.org/c.git"
+
+
+def test_the_program_of_a_zip_file_or_notebook_is_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server of notebooks, or the editor, tells it."""
+    archive, notebook = tmp_path / "a.pyz", tmp_path / "a.ipynb"
+    archive.touch()
+    notebook.touch()
+    main = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert "script" not in command()
+    main.__file__ = str(archive / "__main__.py")
+    assert command()["script"] == str(archive)
+    del main.__file__
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+    assert "script" not in command()  # of a process that a kernel started
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    assert command()["script"] == str(notebook)
+    monkeypatch.delenv("JPY_SESSION_NAME")
+    main.__vsc_ipynb_file__ = str(notebook)  # type: ignore[attr-defined]
+    assert command()["script"] == str(notebook)
 
 
 def test_gpus_are_read_from_the_files_of_the_driver(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def shown(*parts: bytes | str) -> list[str]:
         ("  0%|  | 0/2\r 50%|# | 1/2\r100%|##| 2/2\nend\n", ["100%|##| 2/2", "end"]),
         ("a long bar\rshort\x1b[K\n", ["short"]),
         ("bar 1/2\r       \rkept\n", ["kept"]),
+        ("outer\n\rinner\r     \x1b[A\n", ["outer"]),
         (
             "\x1b[31;1mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07 \x1b[?25lgone\n",
             ["red link gone"],

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from .git_files import commit_and_branch
 from .secrets import masked_diff, without_credentials
 
 __all__ = ["repository"]
@@ -15,7 +18,8 @@ _SECONDS: Final = 10
 #: Longer diffs, and longer lists of untracked files, are cut; their size is recorded.
 _LONGEST_DIFF: Final = 256 * 1024
 _MOST_UNTRACKED: Final = 500
-#: Nothing that a repository configures is run, no lock is taken, and nothing asks for a password.
+#: No lock is taken, nothing asks for a password, and of what a repository configures only the
+#: filters of its files are run, without which all would look changed.
 _SAFELY: Final = ("-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-pager")
 _ENVIRONMENT: Final = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
@@ -25,11 +29,12 @@ def repository(folder: Path) -> dict[str, Any] | None:
 
     Returns:
         ``commit``, ``branch``, ``remote``, ``dirty``, and where there are any ``diff`` (against the
-        commit) and ``untracked`` (names). What git can't tell is missing.
+        commit) and ``untracked`` (names). What git can't tell is missing; if it is not installed, or
+        refuses to read a repository of another user, there are ``commit`` and ``branch`` only.
     """
     status = _git(folder, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
     if status is None:
-        return None
+        return commit_and_branch(folder)
     lines = status.split("\0")
     head = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# branch."))
     untracked = [line[2:] for line in lines if line.startswith("? ")]
@@ -47,25 +52,23 @@ def repository(folder: Path) -> dict[str, Any] | None:
 
 
 def _remote(folder: Path, upstream: str) -> str:
-    name = upstream.partition("/")[0] or "origin"
+    """That of the branch, or else ``origin``, or else the first one."""
     # As it is configured: ``git remote get-url`` would rewrite it by insteadOf, which can have a token.
-    address = _git(folder, "config", "--get", f"remote.{name}.url") or ""
+    found = _git(folder, "config", "-z", "--get-regexp", r"^remote\..*\.url$") or ""
+    addresses = dict(each.split("\n", 1) for each in found.split("\0") if "\n" in each)
+    names = [f"remote.{upstream.partition('/')[0]}.url", "remote.origin.url", *addresses]
+    address = next((addresses[name] for name in names if name in addresses), "")
     return without_credentials(address.strip())
 
 
 def _diff(folder: Path) -> dict[str, Any]:
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-    diff = _git(folder, "diff", *options, "HEAD", "--", ":/")
-    if diff is None:
-        return {}
-    if len(diff) <= _LONGEST_DIFF:
-        return {"diff": masked_diff(diff)}
-    whole_lines = diff[: diff.rfind("\n", 0, _LONGEST_DIFF) + 1]  # no half of a token
-    return {
-        "diff": masked_diff(whole_lines),
-        "diff_is_cut": True,
-        "diff_characters": len(diff),
-    }
+    data, size = _begin_of_output(folder, "diff", *options, "HEAD", "--", ":/")
+    is_cut = size > len(data)
+    if is_cut:
+        data = data[: data.rfind(b"\n") + 1]  # no half of a token
+    found: dict[str, Any] = {"diff": masked_diff(data.decode("utf-8", "backslashreplace"))}
+    return found | ({"diff_is_cut": True, "diff_bytes": size} if is_cut else {})
 
 
 def _names(untracked: list[str]) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     """What git prints; None if it fails, is not installed, or takes too long."""
     try:
         done = subprocess.run(  # noqa: S603 - the arguments are those above
-            ["git", *_SAFELY, *arguments],  # noqa: S607 - the user's git
+            _command(arguments),
             cwd=folder,
             env={**os.environ, **_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
@@ -90,3 +93,30 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.decode("utf-8", "backslashreplace")
+
+
+def _begin_of_output(folder: Path, *arguments: str) -> tuple[bytes, int]:
+    """As much of what git prints as is recorded, and the size of all; the rest is not held in memory."""
+    with subprocess.Popen(  # noqa: S603 - the arguments are those above
+        _command(arguments),
+        cwd=folder,
+        env={**os.environ, **_ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as git:
+        assert git.stdout is not None
+        in_time = threading.Timer(_SECONDS, git.kill)
+        in_time.start()
+        try:
+            data = git.stdout.read(_LONGEST_DIFF)
+            size = len(data)
+            while more := len(git.stdout.read(65_536)):
+                size += more
+        finally:
+            in_time.cancel()
+    return data, size
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return ["git", *_SAFELY, *arguments]

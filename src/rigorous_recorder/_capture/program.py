@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import sys
@@ -62,15 +63,25 @@ def _listed(folder: str) -> list[Path]:
 
 
 def script_folder() -> Path | None:
-    """The folder of the script; None in a notebook or an interactive session."""
+    """The folder of the script or notebook; None in an interactive session."""
     main = _script()
     return None if main is None else main.parent
 
 
 def _script() -> Path | None:
-    path = getattr(sys.modules.get("__main__"), "__file__", None)
-    found = Path(path).absolute() if isinstance(path, str) else None
-    return found if found is not None and found.is_file() else None
+    """The file of the program: a script, a zip file of Python, or a notebook whose server tells it."""
+    main = sys.modules.get("__main__")
+    for path in (
+        getattr(main, "__file__", None),
+        getattr(main, "__vsc_ipynb_file__", None),
+        os.environ.get("JPY_SESSION_NAME") if "ipykernel" in sys.modules else None,
+    ):
+        found = Path(path).absolute() if isinstance(path, str) else Path()
+        if found.name == "__main__.py" and found.parent.is_file():
+            return found.parent
+        if found.is_file():
+            return found
+    return None
 
 
 def _working_folder() -> str:

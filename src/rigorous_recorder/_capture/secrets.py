@@ -21,7 +21,7 @@ MASK: Final = "***"
 _WORDS: Final = (
     r"(?i:pass(?:words?|wds?|phrases?|codes?)?|pwd|pw|secrets?|token|credentials?|jwt"
     r"|o?auth(?:orization)?|bearer|cookies?|(?:api|access|private|secret|account|encryption|signing"
-    r"|auth|master|ssh)[-_. ]?keys?(?:[-_.]?ids?)?)"
+    r"|auth|master|ssh|licen[cs]e|wandb|client|storage|subscription|webhook)[-_. ]?keys?(?:[-_.]?ids?)?)"
 )
 _NAME: Final = rf"(?<![\w.-])(?:[\w.-]*(?:[-_.]|[a-z](?=[A-Z])))?{_WORDS}(?![\w-])"
 _IS_SECRET: Final = re.compile(_NAME)

@@ -79,7 +79,8 @@ class Screen:
 
     def end(self) -> list[Line]:
         """All other lines, at the end."""
-        if self._lines and not self._lines[-1].text:
+        last = self._lines[-1] if self._lines else None
+        if last is not None and not (last.text.rstrip(" ") if last.is_edited else last.text):
             self._lines.pop()
         return self._scrolled(len(self._lines))
 
