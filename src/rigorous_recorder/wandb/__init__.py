@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from rigorous_recorder import ExperimentCollection
@@ -21,10 +20,26 @@ from rigorous_recorder.integrations.joining import resumed, shared_collection
 
 from . import errors, plot, util
 from .absent import absent
+from .advice import found_on_use
 from .artifacts import Artifact
 from .captured import Captured
 from .errors import CommError, ConfigError, Error, UsageError
-from .media import Audio, File, Histogram, Html, Image, Molecule, Object3D, Plotly, Table, Video
+from .media import (
+    Audio,
+    Classes,
+    File,
+    Histogram,
+    Html,
+    Image,
+    Media,
+    Molecule,
+    Object3D,
+    Plotly,
+    Table,
+    Video,
+    WBValue,
+)
+from .modules import PATCHED, Here, InPlaceOfOriginal
 from .parameters import Config, parameters
 from .plot import plot_table
 from .runs import Metric, Run
@@ -36,6 +51,7 @@ __all__ = [
     "Api",
     "Artifact",
     "Audio",
+    "Classes",
     "CommError",
     "Config",
     "ConfigError",
@@ -403,9 +419,7 @@ def require(*_: Any, **__: Any) -> None:
     """Nothing has to be switched on."""
 
 
-def __getattr__(name: str) -> NoReturn:
-    message = f"rigorous_recorder.wandb has no {name!r}; docs/integrations.md lists what it has"
-    raise AttributeError(message)
+__getattr__ = found_on_use(__name__)
 
 
 def patch() -> None:
@@ -414,19 +428,21 @@ def patch() -> None:
     So the loggers that frameworks have for W&B log here, such as those of Transformers, TRL and
     Accelerate, and that of Lightning where W&B is installed.
     """
-    this = sys.modules[__name__]
-    sdk = _module("wandb.sdk", lib=_module("wandb.sdk.lib", RunDisabled=_Disabled))
-    parts = [this.errors, plot, util, sdk, sdk.lib, _module("wandb.wandb_run", Run=Run)]
-    parts += [_module("wandb.sdk.lib.config_util", ConfigError=ConfigError)]
-    names = {each: each.__name__.replace(__name__, "wandb") for each in parts}
-    sys.modules |= {"wandb": this, **{name: each for each, name in names.items()}}
+    if not any(isinstance(each, InPlaceOfOriginal) for each in sys.meta_path):
+        sys.meta_path.insert(0, InPlaceOfOriginal())
+    for name in [name for name in sys.modules if name.startswith(f"{PATCHED}.")]:
+        del sys.modules[name]
+    sys.modules[PATCHED] = sys.modules[__name__]
 
 
 class _Disabled:
     """No run is of this class, which Lightning asks for; one that is disabled is a ``Run``."""
 
 
-def _module(name: str, **contents: Any) -> Any:
-    found = ModuleType(name)
-    vars(found).update(contents, __path__=[])
-    return found
+_NOT_PUBLIC: Final = {
+    "Media": Media,
+    "RunDisabled": _Disabled,
+    "WBValue": WBValue,
+    "generate_id": util.generate_id,
+}
+sys.meta_path.append(Here(sys.modules[__name__], _NOT_PUBLIC))

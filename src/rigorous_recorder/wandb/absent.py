@@ -7,23 +7,12 @@ from typing import Any, Final, NoReturn
 
 from rigorous_recorder._report import report
 
+from .advice import INSTEAD
 from .errors import UsageError
 
-__all__ = ["INSTEAD", "Absent", "absent"]
+__all__ = ["Absent", "absent"]
 
-_SEARCH: Final = (
-    "Optuna or Ray Tune with their callback in rigorous_recorder.integrations, or Hydra's multirun"
-)
 _FILES: Final = "files stay in <project>.artifacts: log_artifact() and use_artifact() serve them"
-
-#: What to use instead of a function.
-INSTEAD: Final = {
-    "Api": "ExperimentCollection.open('<project>.collection'): its experiments, records and sql()",
-    "agent": _SEARCH,
-    "attach": "init(id=..., resume='must')",
-    "controller": _SEARCH,
-    "sweep": _SEARCH,
-}
 
 
 def absent(name: str) -> Callable[..., NoReturn]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from rigorous_recorder.errors import RigorousError
 
-__all__ = ["CommError", "ConfigError", "Error", "UsageError"]
+from .advice import found_on_use
+
+__all__ = ["AuthenticationError", "CommError", "ConfigError", "Error", "UsageError"]
+
+#: Names that it has not are looked for as modules below it, which gives advice.
+__path__: list[str] = []
+__getattr__ = found_on_use(__name__)
 
 
 class Error(RigorousError):
@@ -13,6 +19,10 @@ class Error(RigorousError):
 
 class CommError(Error):
     """Never raised, as nothing is sent anywhere."""
+
+
+class AuthenticationError(CommError):
+    """Never raised, as no account is needed."""
 
 
 class UsageError(Error):

@@ -14,6 +14,7 @@ from rigorous_recorder.integrations.media import array_of, picture, sound
 
 __all__ = [
     "Audio",
+    "Classes",
     "File",
     "Histogram",
     "Html",
@@ -24,6 +25,7 @@ __all__ = [
     "Plotly",
     "Table",
     "Video",
+    "WBValue",
     "drawn",
     "has_media",
     "owned",
@@ -33,7 +35,15 @@ __all__ = [
 _AXES_OF_PICTURES: Final = (2, 3)
 
 
-class Media:
+class WBValue:
+    """What all values of W&B's have in common: that they are such."""
+
+
+class Classes(list[Any]):
+    """Dicts with ``id`` and ``name``, for masks and boxes of pictures."""
+
+
+class Media(WBValue):
     """The bytes of a file with a name, and what else is known of it; a field each in a record."""
 
     suffix = ".bin"
@@ -244,7 +254,7 @@ class Plotly(Media):
         super().__init__(figure.to_json().encode(), None, {})
 
 
-class Histogram:
+class Histogram(WBValue):
     """Counts between edges, of values or ready-made.
 
     Args:
@@ -267,7 +277,7 @@ class Histogram:
         return {key: {"_type": "histogram", "values": self.histogram, "bins": self.bins}}
 
 
-class Table:
+class Table(WBValue):
     """Rows with named columns; once logged they are records of a child of the run.
 
     Args:

@@ -8,6 +8,7 @@ from typing import Any
 from rigorous_recorder._lazy_imports import np
 from rigorous_recorder.integrations.media import array_of
 
+from .advice import found_on_use
 from .media import Table
 
 __all__ = [
@@ -22,6 +23,10 @@ __all__ = [
     "roc_curve",
     "scatter",
 ]
+
+#: Names that it has not are looked for as modules below it, which gives advice.
+__path__: list[str] = []
+__getattr__ = found_on_use(__name__)
 
 
 class Chart(Table):
