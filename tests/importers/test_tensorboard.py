@@ -12,6 +12,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.importers import event_frames, import_runs
 
+from .test_samples import DATA
 from .test_tools import attributes_in, event_file, rows_in
 from .test_wandb import field
 
@@ -162,3 +163,29 @@ def test_a_run_does_not_end_before_it_starts(tmp_path: Path) -> None:
     assert ends == (7.0, 7.0, 0.0)
     (row,) = rows_in(file, tmp_path / "again")
     assert row["time"] == datetime.fromtimestamp(5.0, UTC)
+
+
+def test_a_file_that_is_torn_anywhere_is_completed(tmp_path: Path) -> None:
+    """Its run has the same attributes and records as if it had been imported once, as a whole."""
+    sample = DATA / "tensorboard" / "tensorboardX" / "first"
+    (source,) = sample.glob("*tfevents*")
+    data, file = source.read_bytes(), tmp_path / "first" / source.name
+    file.parent.mkdir()
+    file.write_bytes(data)
+
+    def imported(collection: ExperimentCollection) -> str:
+        import_runs(file.parent, collection)
+        run = collection.experiments[0].recorder.local_data
+        left_out = {"experiment_end_time", "experiment_duration"}
+        attributes = {key: run[key] for key in sorted(run.keys() - left_out)}
+        rows = [{**row, **dict.fromkeys(left_out)} for row in collection.records]
+        return repr((attributes, [sorted(row.items()) for row in rows]))
+
+    with ExperimentCollection(tmp_path / "whole") as collection:
+        wanted = imported(collection)
+    for cut in range(0, len(data), 29):
+        with ExperimentCollection(tmp_path / str(cut)) as collection:
+            file.write_bytes(data[:cut])
+            import_runs(file.parent, collection)
+            file.write_bytes(data)
+            assert imported(collection) == wanted, cut

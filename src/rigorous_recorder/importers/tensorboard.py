@@ -65,7 +65,8 @@ class _Folder:
         #: The parts of the run in order, and the step from which TensorBoard hides their records.
         self._parts: dict[str, int | None] = dict(position.get("parts", {}))
         self._plugins: dict[str, str] = dict(position.get("plugins", {}))
-        self._is_begun = bool(position)
+        #: Whether the first event was read, which has the time of the start.
+        self._is_begun = bool(position.get("begun"))
         self._part = ""
         self._rows = 0
 
@@ -122,7 +123,12 @@ class _Folder:
         return name if times == 1 else f"{name} ({times})"
 
     def _position(self) -> Position:
-        state = {"files": self._files, "parts": self._parts, "plugins": self._plugins}
+        state = {
+            "files": self._files,
+            "parts": self._parts,
+            "plugins": self._plugins,
+            "begun": self._is_begun,
+        }
         return Position(json.loads(json.dumps(state)))
 
     def _blocks(self, path: Path, file: BinaryIO, base: int) -> Iterator[tuple[int, Event | None]]:
