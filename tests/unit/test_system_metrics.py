@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Status
-from rigorous_recorder._capture import system
+from rigorous_recorder._capture import cgroup, gpus, system
 from rigorous_recorder.errors import ArgumentError
 
 psutil = pytest.importorskip("psutil", reason="psutil is not installed")
@@ -159,20 +159,22 @@ def test_processes_that_it_started_count(tmp_path: Path) -> None:
 def test_a_driver_that_is_gone_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The GPU's metrics end, and the others go on; what one device does not tell is left out."""
+    """That GPU's metrics end, and all others go on; what one device does not tell is left out."""
     is_gone = False
 
     class NVMLError(Exception):
-        pass
+        def __init__(self, text: str, value: int) -> None:
+            super().__init__(text)
+            self.value = value
 
     def utilization(handle: int) -> Any:
-        if is_gone:
-            raise NVMLError("GPU is lost")
+        if is_gone and handle == 1:
+            raise NVMLError("GPU is lost", 15)
         return types.SimpleNamespace(gpu=50 + handle)
 
     def temperature(handle: int, kind: int) -> int:
         if handle == 1:
-            raise NVMLError("Not supported")
+            raise NVMLError("Not supported", 3)
         return 60
 
     fake = types.ModuleType("pynvml")
@@ -205,9 +207,148 @@ def test_a_driver_that_is_gone_is_reported_once(
         "gpu/1/memory_percent": 25.0,
         "gpu/1/power_watts": 70.5,
     }
-    assert set(second) == set(third) == {key for key in first if not key.startswith("gpu/")}
+    assert set(second) == set(third) == {key for key in first if not key.startswith("gpu/1/")}
     (line,) = capsys.readouterr().err.splitlines()
-    assert "metrics of GPUs are not recorded any more: NVMLError: GPU is lost" in line
+    assert "metrics of GPU 1 are not recorded any more: NVMLError: GPU is lost" in line
+
+
+def test_gpus_that_share_their_memory_or_are_parted_have_what_they_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No utilization of a parted one, no memory of its own: that is no error."""
+
+    class NVMLError(Exception):
+        value = 3
+
+    def refuse(_: int) -> Any:
+        raise NVMLError
+
+    fake = types.ModuleType("pynvml")
+    vars(fake).update(
+        NVML_TEMPERATURE_GPU=0,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda number: number,
+        nvmlDeviceGetUtilizationRates=refuse,
+        nvmlDeviceGetMemoryInfo=refuse,
+        nvmlDeviceGetTemperature=lambda *_: 60,
+        nvmlDeviceGetPowerUsage=refuse,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    monitor = system.SystemMonitor(sink := Sink(1), tmp_path, interval=3600)
+    monitor.sample()
+    monitor.close()
+    assert capsys.readouterr().err == ""
+    for found in sink.records:
+        assert [key for key in found if key.startswith("gpu/")] == ["gpu/0/temperature"]
+
+
+def test_gpus_of_amd_are_read_by_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where the driver is; a value that a device does not have is "N/A", or an error."""
+
+    class AmdSmiLibraryException(Exception):
+        def get_error_code(self) -> int:
+            return 2
+
+    def memory(handle: str) -> dict[str, int]:
+        if handle == "b":
+            raise AmdSmiLibraryException
+        return {"vram_total": 65536, "vram_used": 16384}
+
+    power = {"a": {"socket_power": 300, "average_socket_power": "N/A"}}
+    power["b"] = {"current_socket_power": "N/A", "average_socket_power": 250}
+    fake = types.ModuleType("amdsmi")
+    vars(fake).update(
+        AmdSmiTemperatureType=types.SimpleNamespace(HOTSPOT=1),
+        AmdSmiTemperatureMetric=types.SimpleNamespace(CURRENT=0),
+        amdsmi_init=lambda: None,
+        amdsmi_get_processor_handles=lambda: ["a", "b"],
+        amdsmi_get_gpu_activity=lambda handle: {"gfx_activity": 40 if handle == "a" else "N/A"},
+        amdsmi_get_gpu_vram_usage=memory,
+        amdsmi_get_temp_metric=lambda *_: 55,
+        amdsmi_get_power_info=power.get,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "amdsmi", fake)
+    driver = tmp_path / "kfd"
+    monkeypatch.setattr(gpus, "_DRIVER_OF_AMD", driver)
+    assert gpus.gpus() == {}
+    driver.touch()
+    readers = gpus.gpus()
+    assert list(readers) == ["GPU 0", "GPU 1"]
+    assert readers["GPU 0"]() == {
+        "gpu/0/percent": 40,
+        "gpu/0/memory_mb": 16384,
+        "gpu/0/memory_percent": 25.0,
+        "gpu/0/temperature": 55,
+        "gpu/0/power_watts": 300,
+    }
+    assert readers["GPU 1"]() == {"gpu/1/temperature": 55, "gpu/1/power_watts": 250}
+
+
+def groups(folder: Path, own: str, files: Mapping[str, str]) -> tuple[Path, Path]:
+    """A tree of control groups, and the file that tells which of them is the process's."""
+    for name, text in files.items():
+        path = folder / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "own").write_text(own)
+    return folder / "cgroup", folder / "own"
+
+
+def test_the_lowest_limit_of_a_container_counts(tmp_path: Path) -> None:
+    """Of the process's group and those above it, in both versions; files that can be dropped don't count."""
+    two = groups(
+        tmp_path / "2",
+        "0::/job/step\n",
+        {
+            "job/memory.max": "1048576000\n",
+            "job/memory.current": "600000000\n",
+            "job/memory.stat": "anon 1\ninactive_file 100000000\n",
+            "job/cpu.max": "150000 100000\n",
+            "job/step/memory.max": "max\n",
+            "job/step/cpu.max": "max 100000\n",
+        },
+    )
+    limit = cgroup.memory_limit(*two)
+    assert limit is not None
+    assert (limit.bytes, limit.used()) == (1_048_576_000, 500_000_000)
+    assert cgroup.cpu_limit(*two) == 1.5
+    one = groups(
+        tmp_path / "1",
+        "4:memory:/docker/of-the-host\n1:cpu,cpuacct:/docker/of-the-host\n0::/\n",
+        {
+            "memory/memory.limit_in_bytes": "2000000\n",
+            "memory/memory.usage_in_bytes": "1000000\n",
+            "memory/memory.stat": "total_inactive_file 1\n",
+            "cpu/cpu.cfs_quota_us": "-1\n",
+            "cpu/cpu.cfs_period_us": "100000\n",
+        },
+    )
+    limit = cgroup.memory_limit(*one)
+    assert limit is not None
+    assert (limit.bytes, limit.used()) == (2_000_000, 999_999)
+    assert cgroup.cpu_limit(*one) is None
+    none = groups(tmp_path / "0", "0::/\n", {"memory/memory.limit_in_bytes": f"{2**63 - 4096}\n"})
+    assert cgroup.memory_limit(*none) is None
+    assert cgroup.memory_limit(tmp_path, tmp_path / "missing") is None
+
+
+def test_a_container_with_a_limit_has_metrics_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit above the memory of the machine is none."""
+    (tmp_path / "memory.current").write_text(str(2**28))
+    for size, expected in ((2**30, (256, 25.0)), (2**59, (None, None))):
+        limit = cgroup.MemoryLimit(tmp_path, size)
+        monkeypatch.setattr(system, "memory_limit", lambda limit=limit: limit)
+        monitor = system.SystemMonitor(sink := Sink(1), tmp_path, interval=3600)
+        monitor.close()
+        (found,) = sink.records
+        keys = "container/memory_mb", "container/memory_percent"
+        assert tuple(found.get(key) for key in keys) == expected
 
 
 def test_a_driver_that_hangs_does_not_keep_a_run_from_its_end(

@@ -9,6 +9,8 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
+from .cgroup import cpu_limit, memory_limit
+
 __all__ = ["machine"]
 
 _NVIDIA: Final = Path("/proc/driver/nvidia")
@@ -23,7 +25,9 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "cpu_cores": os.cpu_count(),
         "cpu_cores_usable": _usable_cores(),
+        "cpu_limit": cpu_limit(),
         "memory_mb": _memory(),
+        "memory_limit_mb": _memory_limit(),
         "gpus": _gpus(_NVIDIA),
         "gpu_driver": _gpu_driver(_NVIDIA),
     }
@@ -44,6 +48,13 @@ def _memory() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MEGABYTE
     except (OSError, ValueError):
         return 0
+
+
+def _memory_limit() -> int | None:
+    """That of the container or job, if it is less than the machine has."""
+    limit = memory_limit()
+    megabytes = limit.bytes // _MEGABYTE if limit is not None else 0
+    return megabytes if 0 < megabytes < _memory() else None
 
 
 def _gpus(place: Path) -> list[str]:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from .._lazy import lazy_module
 from .._report import error_line, report
+from .cgroup import memory_limit
+from .gpus import gpus
 
 psutil: Any = lazy_module("psutil", install="rigorous-recorder[system]")
 
@@ -64,9 +66,9 @@ class SystemMonitor:
             "disks": lambda: _since(_disk_traffic()),
             "the network": lambda: _since(_network_traffic()),
             "processes": lambda: _Processes().read,
-            "GPUs": _gpus,
+            "the container": _container,
         }
-        self._sources: dict[str, _Read] = dict(self._begun(sources))
+        self._sources: dict[str, _Read] = dict(self._begun(sources)) | gpus()
         # Held until the end. Releasing waits for nothing: a signal handler may end the run in the
         # middle of its end.
         self._running = threading.Lock()
@@ -150,6 +152,22 @@ def _memory() -> dict[str, float]:
     }
 
 
+def _container() -> _Read:
+    """The memory of the container or job, if it has a limit: at this, and not at the machine's, it is killed."""
+    limit = memory_limit()
+    if limit is None or limit.bytes >= psutil.virtual_memory().total:
+        return dict
+
+    def read() -> dict[str, float]:
+        used = limit.used()
+        return {
+            "container/memory_mb": used // _MEGABYTE,
+            "container/memory_percent": round(100 * used / limit.bytes, 2),
+        }
+
+    return read
+
+
 def _disk(folder: Path) -> dict[str, float]:
     usage = psutil.disk_usage(str(folder))
     return {"disk/percent": usage.percent, "disk/free_mb": usage.free // _MEGABYTE}
@@ -222,41 +240,3 @@ class _Processes:
             return [own, *own.children(recursive=True)]
         except psutil.Error:
             return [own]
-
-
-def _gpus() -> _Read:
-    """NVIDIA's GPUs, if there are any and the package ``nvidia-ml-py`` is installed."""
-    try:
-        import pynvml  # noqa: PLC0415 - optional, and it loads the driver's library
-
-        pynvml.nvmlInit()
-        handles = [
-            pynvml.nvmlDeviceGetHandleByIndex(number)
-            for number in range(pynvml.nvmlDeviceGetCount())
-        ]
-    except Exception:  # noqa: BLE001 - there are none, as on most machines
-        return dict
-    return lambda: {
-        f"gpu/{number}/{key}": value
-        for number, handle in enumerate(handles)
-        for key, value in _gpu(pynvml, handle).items()
-    }
-
-
-def _gpu(nvml: Any, handle: Any) -> dict[str, float]:
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    found: dict[str, float] = {
-        "percent": nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
-        "memory_mb": memory.used // _MEGABYTE,
-        "memory_percent": round(100 * memory.used / memory.total, 2),
-    }
-    optional: dict[str, Callable[[], float]] = {
-        "temperature": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-        "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-    }
-    for key, read in optional.items():
-        try:
-            found[key] = read()
-        except nvml.NVMLError:
-            continue  # not every device tells it
-    return found
