@@ -82,3 +82,27 @@ def test_bools_and_ints_of_numpy_are_those_of_the_table(tmp_path: Path) -> None:
     (row,) = rows_in(tmp_path, tmp_path / "x")
     found = [row[key] for key in ("b", "i", "f", "one")]
     assert repr(found) == "[True, 3, 0.10000000149011612, 1.5]"
+
+
+def test_a_row_that_is_not_written_to_its_end_waits(tmp_path: Path) -> None:
+    """A number may be cut off in it; of two files, the values of both are waited for if they are followed."""
+    table, lines = tmp_path / "progress.csv", tmp_path / "progress.json"
+    table.write_text("i,f\n1,0.5\n2,0.2", "utf-8")
+    monitor = tmp_path / "0.monitor.csv"
+    monitor.write_text('#{"t_start": 0.0}\nr,l,t\n1.5,2,3.0\n2.5,3,4', "utf-8")
+
+    def found(collection: ExperimentCollection, **options: Any) -> list[Any]:
+        import_runs(tmp_path, collection, format="sb3", **options)
+        return [(row["i"], row["f"], row["t"]) for row in collection.records]
+
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        assert found(collection) == [(1, 0.5, None), (None, None, 3.0)]
+        table.write_text("i,f\n1,0.5\n2,0.25\n", "utf-8")
+        monitor.write_text(monitor.read_text("utf-8") + ".5\n", "utf-8")
+        assert found(collection)[2:] == [(2, 0.25, None), (None, None, 4.5)]
+    monitor.unlink()
+    lines.write_text('{"i": 1.0, "f": 0.5}\n', "utf-8")
+    with ExperimentCollection(tmp_path / "followed", quiet=True) as collection:
+        assert found(collection, follow=lambda: False) == [(1, 0.5, None)]
+        lines.write_text('{"i": 1.0, "f": 0.5}\n{"i": 2.0, "f": 0.25}\n', "utf-8")
+        assert repr(found(collection)) == "[(1, 0.5, None), (2, 0.25, None)]"

@@ -350,6 +350,19 @@ def test_lightning_hparams_may_have_aliases_and_numbers_of_numpy(tmp_path: Path)
     assert (only["layer"], only["module"]) == ("torch.nn.modules.linear.Linear", "math")
 
 
+def test_a_row_of_lightning_without_its_line_break_waits(tmp_path: Path) -> None:
+    """Its last number may be cut off; the row is imported once it has been written to its end."""
+    table = tmp_path / "version_0" / "metrics.csv"
+    table.parent.mkdir()
+    table.write_text("loss,step\n0.5,3\n0.25,1", "utf-8")
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        done = import_runs(table, collection)
+        assert [each.text for each in done.report.losses] == ["ends within a line"]
+        table.write_text("loss,step\n0.5,3\n0.25,12\n", "utf-8")
+        import_runs(table, collection)
+        assert [(row["loss"], row["step"]) for row in collection.records] == [(0.5, 3), (0.25, 12)]
+
+
 @pytest.mark.parametrize("text", ["a: &x [*x]\n", None], ids=["cycle", "bomb"])
 def test_yaml_that_expands_to_too_much_is_reported(text: str | None, tmp_path: Path) -> None:
     """Aliases are refused where they have themselves inside, or become too large."""

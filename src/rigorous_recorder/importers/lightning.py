@@ -50,7 +50,8 @@ def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     config = hparams[0] if hparams and isinstance(hparams[0], dict) else {}
     yield Run("", source.name, {str(key): value for key, value in config.items()})
     table = source.files[0]
-    rows = table_rows(table, report, is_written=source.is_written) if table.exists() else ()
+    # each row that was written to its end has a line break
+    rows = table_rows(table, report, is_written=True) if table.exists() else ()
     for _, record in rows:
         step = record.pop("step", None)
         if isinstance(step, (int, float)):

@@ -64,25 +64,31 @@ _KINDS: Final = (_is_progress, _is_monitor, _is_of_evaluations)
 def _read(source: Source, report: Report, _position: Any) -> Iterator[Event]:
     """The files have no step, and are written anew for new keys."""
     yield Run("", source.name)
-    by_suffix = {file.suffix: file for file in source.files if file.name in _NAMES}
-    is_written = source.is_written
-    rows_of = by_suffix.get(".csv")
-    cells = () if rows_of is None else table_rows(rows_of, report, is_written=is_written)
-    table: Iterator[dict[str, Any]] = (row for _, row in cells)
-    if ".json" in by_suffix:
-        rows = (row for _, row in json_rows(by_suffix[".json"], report))
-        table = (_exact(row, cells) for row, cells in zip_longest(rows, table))
-    for row in table:
+    for row in _progress(source, report):
         step = row.get(_STEP)
         yield Record("", row, step if isinstance(step, (int, float)) else None)
     for file in source.files:
         if file.name == _EVALUATIONS:
             yield from _evaluations(file, report)
         elif file.name not in _NAMES:
-            yield from _episodes(file, report, is_written=is_written)
+            yield from _episodes(file, report)
 
 
-def _episodes(file: Path, report: Report, *, is_written: bool) -> Iterator[Event]:
+def _progress(source: Source, report: Report) -> Iterator[dict[str, Any]]:
+    """The rows of one file, or of both; while they are being written, those that both have."""
+    files = {file.suffix: file for file in source.files if file.name in _NAMES}
+    # a row of the table without a line break was not written to its end
+    table = files.get(".csv") and table_rows(files[".csv"], report, is_written=True)
+    rows = files.get(".json") and json_rows(files[".json"], report)
+    if not rows or not table:
+        yield from (row for _, row in rows or table or ())
+        return
+    pairs = zip(rows, table, strict=False) if source.is_written else zip_longest(rows, table)
+    for row, cells in pairs:
+        yield _exact(row and row[1], cells and cells[1])
+
+
+def _episodes(file: Path, report: Report) -> Iterator[Event]:
     """The episodes of an environment: reward, length, and seconds since the start."""
     with file.open("rb") as opened:
         line = opened.readline(_LONGEST)
@@ -96,7 +102,7 @@ def _episodes(file: Path, report: Report, *, is_written: bool) -> Iterator[Event
     start = utc_time(head.get("t_start"))
     about = {"env_id": head.get("env_id"), "start_time": start}
     yield Run(f"env {env}", about=about, parent="", part={"env": env})
-    for _, row in table_rows(file, report, start=len(line), is_written=is_written):
+    for _, row in table_rows(file, report, start=len(line), is_written=True):
         seconds = row.get("t")
         is_time = start is not None and type(seconds) in {int, float}
         yield Record(f"env {env}", row, None, _later(start, seconds) if is_time else None)
