@@ -259,6 +259,246 @@ def test_runs_are_found_and_logged_to_by_their_ids() -> None:
     assert mlflow.active_run() is None
 
 
+def test_experiments_are_made_and_found() -> None:
+    """By their names, which are their ids, or as 0; once; and by their tags."""
+    client = mlflow.MlflowClient()
+    client.create_experiment("study", tags={"team": "a"})
+    with pytest.raises(mlflow.MlflowException, match="exists") as error:
+        mlflow.create_experiment("study")
+    assert error.value.error_code == "RESOURCE_ALREADY_EXISTS"
+    mlflow.set_experiment("another")
+    found = mlflow.get_experiment_by_name("another")
+    assert found is not None
+    assert found.experiment_id == "another"
+    assert found.creation_time is not None
+    mlflow.set_experiment_tag("k", "v")
+    client.set_experiment_tag("study", "k", "w")
+    assert [each.name for each in client.search_experiments()] == ["another", "study"]
+    for chosen in ("name = 'study'", "tags.team = 'a'", "name LIKE 's%' AND tags.k = 'w'"):
+        assert [each.name for each in mlflow.search_experiments(filter_string=chosen)] == ["study"]
+    page = client.search_experiments(max_results=1, order_by=["name DESC"])
+    assert [each.name for each in page] == ["study"]
+    following = client.search_experiments(None, 1, order_by=["name DESC"], page_token=page.token)
+    assert [each.name for each in following] == ["another"]
+    assert following.token is None
+    with mlflow.start_run(experiment_id=0, capture=False) as run:  # type: ignore[arg-type]
+        mlflow.log_metric("loss", 1)
+    assert run.info.experiment_id == "Default"
+    assert [each.info.run_id for each in client.search_runs(["0"])] == [run.info.run_id]
+    with pytest.raises(mlflow.MlflowException, match="names a server"):
+        mlflow.set_tracking_uri("databricks")
+
+
+def test_runs_of_other_processes_are_logged_to_by_their_ids() -> None:
+    """Also after they have ended, which they stay; and they get nested runs."""
+    with mlflow.start_run(run_name="outer", tags={"t": "outer"}, capture=False) as outer:
+        mlflow.log_metric("loss", 1)
+        with mlflow.start_run(run_name="inner", nested=True) as inner:
+            mlflow.log_metric("loss", 2)
+    code = """
+import sys
+import rigorous_recorder.mlflow as mlflow
+client = mlflow.MlflowClient()
+for number, run_id in enumerate(sys.argv[1:]):
+    client.set_tag(run_id, "seen", number)
+    client.log_metric(run_id, "later", number, step=4)
+    client.log_param(run_id, "p", number)
+    client.log_text(run_id, "hello", "a.txt")
+    mlflow.log_metrics({"more": 3}, run_id=run_id)
+with mlflow.start_run(run_name="late", nested=True, parent_run_id=sys.argv[1], capture=False):
+    mlflow.log_metric("loss", 5)
+tags = {"mlflow.parentRunId": sys.argv[1], "mlflow.runName": "made"}
+made = client.create_run("Default", tags=tags, start_time=1_600_000_000_000)
+client.set_terminated(made.info.run_id, "KILLED", 1_700_000_000_000)
+"""
+    ids = [outer.info.run_id, inner.info.run_id]
+    ran = subprocess.run([sys.executable, "-c", code, *ids], capture_output=True, check=True)
+    assert ran.stderr == b""
+    first, second = (mlflow.get_run(each) for each in ids)
+    assert (first.info.status, second.info.status) == ("FINISHED", "FINISHED")
+    assert first.data.metrics == {"loss": 1, "later": 0, "more": 3}
+    assert second.data.metrics == {"loss": 2, "later": 1, "more": 3}
+    assert (first.data.tags["t"], first.data.tags["seen"]) == ("outer", 0)
+    assert second.data.tags["seen"] == 1
+    assert (first.data.params["p"], second.data.params["p"]) == (0, 1)
+    children = mlflow.search_runs(
+        filter_string=f"tags.mlflow.parentRunId = '{ids[0]}'", output_format="list"
+    )
+    assert sorted(each.info.run_name for each in children) == ["inner", "late", "made"]
+    (made,) = (each for each in children if each.info.run_name == "made")
+    times = (made.info.start_time, made.info.end_time)
+    assert times == (1_600_000_000_000, 1_700_000_000_000)
+    assert made.info.status == "KILLED"
+    assert [
+        each.info.run_name for each in mlflow.MlflowClient().search_runs(["0"], "tags.t = 'outer'")
+    ] == ["outer"]
+    with pytest.raises(mlflow.MlflowException, match="there is no run 'x'"):
+        mlflow.MlflowClient().set_tag("x", "a", 1)
+
+
+def test_numbers_are_numbers_and_nothing_is_waited_for() -> None:
+    """Texts of numbers, arrays and tensors with one element; ``synchronous=False`` is a wait for nothing."""
+    with mlflow.start_run(capture=False) as run:
+        for value in ("1.5", np.array([2.0]), np.array(3.0)):
+            mlflow.log_metric("loss", value, synchronous=False).wait()
+        mlflow.log_metrics({"x": np.array([[4.0]])}, synchronous=False).wait()
+        mlflow.log_params({"p": 1}, synchronous=False).wait()
+        assert mlflow.log_param("q", 2) == 2
+        mlflow.log_inputs([mlflow.data.from_numpy([1], name="d")], ["training"])
+        assert mlflow.log_metric("loss", 1.0) is None
+    with ExperimentCollection.open("mlflow/Default.collection", quiet=True) as collection:
+        rows = collection.records
+        assert [row["loss"] for row in rows] == [1.5, 2.0, 3.0, None, 1.0]
+        assert rows[3]["x"] == 4.0
+    (data_set,) = mlflow.get_run(run.info.run_id).inputs.dataset_inputs
+    assert (data_set.dataset.name, data_set.tags[0].value) == ("d", "training")
+
+
+def test_filters_and_orders_are_those_of_the_original() -> None:
+    """Null and not null; NaN is last in each order; what is before the point is one of four."""
+    mlflow.set_tracking_uri("here")
+    for number, loss in enumerate((1.0, math.nan, 0.5)):
+        with mlflow.start_run(run_name=str(number), capture=False):
+            mlflow.log_metric("loss", loss)
+            mlflow.log_params({"p": 1} if number else {})
+    client = mlflow.MlflowClient()
+
+    def found(text: str = "", *order: str) -> list[str]:
+        runs = client.search_runs(["0"], text, order_by=order or ["created ASC"])
+        return [each.info.run_name for each in runs]
+
+    assert found("params.p IS NULL") == ["0"]
+    assert found("params.p is not null AND metrics.loss < 9") == ["2"]
+    assert found("", "metrics.loss") == ["2", "0", "1"]
+    assert found("", "metrics.loss DESC") == ["0", "2", "1"]
+    for wrong in ("nope.loss < 1", "datasets.name = 'd'"):
+        with pytest.raises(mlflow.MlflowException, match="expected metrics, params, tags"):
+            found(wrong)
+    page = client.search_runs(["0"], max_results=2)
+    assert (len(page), len(client.search_runs(["0"], page_token=page.token))) == (2, 1)
+    assert list(mlflow.search_runs(filter_string="metrics.loss > 9"))[:2] == [
+        "run_id",
+        "experiment_id",
+    ]
+
+
+IMPORTS = """
+import rigorous_recorder.mlflow as mlflow
+import rigorous_recorder.mlflow.sklearn
+import rigorous_recorder.mlflow.models.signature
+from rigorous_recorder.mlflow import MlflowClient, pytorch
+from rigorous_recorder.mlflow.artifacts import load_text
+from rigorous_recorder.mlflow.entities import LoggedModel, RunStatus, SpanType, ViewType
+from rigorous_recorder.mlflow.exceptions import MlflowException, RestException
+from rigorous_recorder.mlflow.models import infer_signature
+from rigorous_recorder.mlflow.pyfunc import PythonModel
+from rigorous_recorder.mlflow.store.entities import PagedList
+from rigorous_recorder.mlflow.tracking import MlflowClient
+from rigorous_recorder.mlflow.tracking.client import MlflowClient
+from rigorous_recorder.mlflow.tracking.context.registry import resolve_tags
+from rigorous_recorder.mlflow.tracking.fluent import log_metric
+from rigorous_recorder.mlflow.types.schema import ColSpec, Schema
+from rigorous_recorder.mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from rigorous_recorder.mlflow.utils.validation import MAX_PARAM_VAL_LENGTH
+from rigorous_recorder.mlflow.version import VERSION
+
+class Model(PythonModel):
+    def predict(self, context, model_input):
+        return model_input
+
+@mlflow.trace(span_type=SpanType.TOOL)
+def twice(x):
+    return 2 * x
+
+assert twice(2) == 4
+info = mlflow.pyfunc.log_model(name="m", python_model=Model(), signature=infer_signature([1], [2]))
+mlflow.register_model(info.model_uri, "registered")
+assert [*MlflowClient().search_model_versions("name='registered'")] == []
+for _ in range(3):
+    with mlflow.start_span("s") as span:
+        span.set_outputs(twice(1))
+assert RunStatus.to_string(RunStatus.FINISHED) == "FINISHED"
+try:
+    mlflow.sklearn.load_model("runs:/x/model")
+except MlflowException as error:
+    print(error)
+"""
+
+
+def test_what_scripts_import_is_there() -> None:
+    """Models and traces do nothing, which is reported once for each; only loading a model fails."""
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTS], capture_output=True, check=True, text=True
+    )
+    assert "load the file that log_artifact() copied" in ran.stdout
+    reported = [
+        "trace",
+        "pyfunc.log_model",
+        "register_model",
+        "search_model_versions",
+        "start_span",
+    ]
+    lines = ran.stderr.splitlines()
+    assert len(lines) == len(reported)
+    for line, name in zip(lines, reported, strict=True):
+        assert f"{name}()" in line
+
+
+FRAMEWORKS = {
+    "lightning": """
+from lightning.pytorch.loggers import MLFlowLogger
+logger = MLFlowLogger("study", run_name="r", tags={"a": "b"}, tracking_uri="here")
+logger.log_hyperparams({"lr": 0.1})
+logger.log_metrics({"loss": 0.5}, 3)
+logger.finalize("success")
+""",
+    "accelerate": """
+from accelerate import Accelerator
+accelerator = Accelerator(log_with="mlflow", cpu=True, project_dir="here")
+options = {"mlflow": {"run_name": "r", "tags": {"a": "b"}}}
+accelerator.init_trackers("study", config={"lr": 0.1}, init_kwargs=options)
+accelerator.log({"loss": 0.5}, step=3)
+accelerator.end_training()
+""",
+    "transformers": """
+import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import MLflowCallback
+callback = MLflowCallback()
+arguments = TrainingArguments("out", learning_rate=0.1, run_name="r", use_cpu=True)
+state = TrainerState(global_step=3, is_world_process_zero=True)
+callback.on_train_begin(arguments, state, TrainerControl(), model=torch.nn.Linear(1, 1))
+callback.on_log(arguments, state, TrainerControl(), {"loss": 0.5}, model=None)
+callback.on_train_end(arguments, state, TrainerControl())
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_loggers_of_frameworks_log_here(framework: str) -> None:
+    """After ``patch()``: the parameters, the tags and the metrics."""
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    code = "import rigorous_recorder.mlflow\nrigorous_recorder.mlflow.patch()\n"
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": "here",
+        "MLFLOW_EXPERIMENT_NAME": "study",
+        "MLFLOW_TAGS": '{"a": "b"}',
+    }
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code + FRAMEWORKS[framework]],
+        check=True,
+        capture_output=True,
+        env=environment,
+    )
+    with ExperimentCollection.open("here/study.collection", quiet=True) as collection:
+        (run,) = collection.experiments
+        assert (run["run"], run["tags"]["a"], run.status) == ("r", "b", Status.FINISHED)
+        assert float(run["learning_rate" if framework == "transformers" else "lr"]) == 0.1
+        assert [(row["loss"], row["step"]) for row in run.records] == [(0.5, 3)]
+
+
 def test_what_is_not_there_is_reported_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     """With what to use instead, at the call."""
     mlflow.set_tracking_uri("here")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rigorous_recorder._lazy_imports import np
 
-__all__ = ["array_of", "edges", "histogram", "picture", "pr_curve", "sound"]
+__all__ = ["array_of", "edges", "histogram", "number", "picture", "pr_curve", "sound"]
 
 #: The least positive edge of a histogram's buckets, and how they grow.
 _LEAST, _GROWTH, _MOST = 1e-12, 1.1, 1e20
@@ -23,6 +23,18 @@ def array_of(value: Any) -> Any:
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
     return np.asarray(value)
+
+
+def number(value: Any) -> Any:
+    """One number: of an array or tensor with one element, or of text."""
+    if isinstance(value, (str, bytes)):
+        return float(value)
+    size = getattr(value, "size", 1)
+    size = value.numel() if hasattr(value, "numel") else size
+    if value is None or isinstance(value, (list, tuple, dict)) or size != 1:
+        message = f"a scalar is one number, not {value!r:.60}"
+        raise TypeError(message)
+    return value.reshape(()) if getattr(value, "ndim", 0) else value
 
 
 def picture(pixels: Any, form: str) -> tuple[bytes, dict[str, int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from .client import MlflowClient
+from .client import MlflowClient, copied
 from .runs import running
 
 __all__ = ["download_artifacts", "list_artifacts", "load_dict", "load_text"]
@@ -33,7 +33,7 @@ def download_artifacts(
 ) -> str:
     """The path of a file or folder of a run, or of a copy of it."""
     if artifact_uri is not None:
-        return _path(artifact_uri)
+        return copied(Path(_path(artifact_uri)), dst_path)
     return MlflowClient().download_artifacts(_id(run_id), artifact_path, dst_path)
 
 
@@ -41,6 +41,9 @@ def list_artifacts(
     artifact_uri: str | None = None, run_id: str | None = None, artifact_path: str | None = None
 ) -> list[Any]:
     """The files and folders of a run."""
+    if artifact_uri is not None and artifact_uri.startswith("runs:"):
+        run_id, _, path = artifact_uri.removeprefix("runs:").strip("/").partition("/")
+        return MlflowClient().list_artifacts(run_id, path)
     return MlflowClient().list_artifacts(_id(run_id), artifact_path)
 
 
@@ -49,4 +52,8 @@ def _id(run_id: str | None) -> str:
 
 
 def _path(uri: str) -> str:
-    return urlparse(uri).path if uri.startswith("file:") else uri
+    parts = urlparse(uri)
+    if parts.scheme == "runs":
+        run_id, _, path = uri.removeprefix("runs:").strip("/").partition("/")
+        return MlflowClient().download_artifacts(run_id, path)
+    return parts.path if parts.scheme == "file" else uri

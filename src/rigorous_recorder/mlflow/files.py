@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "log_dict",
     "log_figure",
     "log_image",
+    "log_stream",
     "log_table",
     "log_text",
 ]
@@ -56,7 +58,15 @@ def log_artifacts(
 
 def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     """Write a text as a file of the run."""
-    running(run_id).store(text.encode(), artifact_file)
+    running(run_id).store(str(text).encode(), artifact_file)
+
+
+def log_stream(stream: Any, artifact_file: str, run_id: str | None = None) -> None:
+    """Write what an open file has as a file of the run."""
+    content = stream.read()
+    running(run_id).store(
+        content if isinstance(content, bytes) else content.encode(), artifact_file
+    )
 
 
 def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> None:
@@ -64,36 +74,50 @@ def log_dict(dictionary: Any, artifact_file: str, run_id: str | None = None) -> 
     running(run_id).store(json.dumps(dictionary, indent=2, default=str).encode(), artifact_file)
 
 
-def log_figure(figure: Any, artifact_file: str, *, save_kwargs: Any = None) -> None:
-    """Write a figure of Matplotlib, or the page of one of Plotly, as a file of the run."""
+@guest
+def log_figure(
+    figure: Any, artifact_file: str, *, save_kwargs: Any = None, run_id: str | None = None
+) -> None:
+    """Write a figure of Matplotlib, or one of Plotly as a page or a picture, as a file of the run."""
+    run, kind = running(run_id), Path(inside(artifact_file)).suffix.removeprefix(".")
     if hasattr(figure, "savefig"):
-        path = Path(running().info.artifact_uri, inside(artifact_file))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, **(save_kwargs or {}))
-        running().store(path.read_bytes(), artifact_file)
+        file = io.BytesIO()
+        figure.savefig(file, **{"format": kind or None, **(save_kwargs or {})})
+        run.store(file.getvalue(), artifact_file)
+    elif kind in {"", "html", "htm"}:
+        run.store(figure.to_html(**(save_kwargs or {})).encode(), artifact_file)
     else:
-        running().store(figure.to_html().encode(), artifact_file)
+        run.store(figure.to_image(kind, **(save_kwargs or {})), artifact_file)
 
 
-def log_image(image: Any, artifact_file: str | None = None, **options: Any) -> None:
+@guest
+def log_image(
+    image: Any,
+    artifact_file: str | None = None,
+    key: str | None = None,
+    step: int | None = None,
+    timestamp: int | None = None,
+    synchronous: bool | None = None,
+    *,
+    run_id: str | None = None,
+) -> None:
     """Write a picture as PNG: a file of the run; with ``key`` and ``step`` a value of a record."""
+    image = getattr(image, "to_pil", lambda: image)()
     if hasattr(image, "save"):
         image = image.convert("RGB")
     png, _ = picture(image, "HW" if getattr(image, "ndim", 3) == len("HW") else "HWC")
     if artifact_file is not None:
-        running().store(png, artifact_file)
+        running(run_id).store(png, artifact_file)
     else:
-        key = str(options.get("key", "image"))
-        running().log({key: png}, options.get("step"), options.get("timestamp"))
+        running(run_id).log({str(key or "image"): png}, step, timestamp)
 
 
+@guest
 def log_table(data: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Log rows, a dict of columns or a DataFrame, as records of a child with ``table``."""
     columns = data if isinstance(data, dict) else {key: list(data[key]) for key in data.columns}
-
-    @guest
-    def log_rows() -> None:
-        child = running(run_id).recorder.child(table=artifact_file)
-        child.extend({free(str(key), "metric"): list(each) for key, each in columns.items()})
-
-    log_rows()
+    child = running(run_id).recorder.child(table=artifact_file)
+    found = {
+        key: each if isinstance(each, list | tuple) else [each] for key, each in columns.items()
+    }
+    child.extend({free(str(key), "metric"): list(each) for key, each in found.items()})

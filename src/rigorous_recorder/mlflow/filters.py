@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from .entities import Run
+from .entities import Experiment, Run
 from .exceptions import MlflowException
 
 __all__ = ["is_chosen", "ordered"]
 
 _FIELD: Final = r"""(?:(?P<table>\w+)\.)?(?P<key>`[^`]+`|"[^"]+"|[\w./-]+)"""
 _CONDITION: Final = re.compile(
-    rf"\s*{_FIELD}\s*(?P<how>!=|<=|>=|=|<|>|NOT\s+IN|IN|I?LIKE)\s*"
-    r"(?P<value>\([^)]*\)|'[^']*'|\"[^\"]*\"|[-+.\w]+)\s*(?:AND\s+|$)",
+    rf"\s*{_FIELD}\s*(?:(?P<null>IS\s+(?:NOT\s+)?NULL)|(?P<how>!=|<=|>=|=|<|>|NOT\s+IN|IN|I?LIKE)\s*"
+    r"(?P<value>\([^)]*\)|'[^']*'|\"[^\"]*\"|[-+.\w]+))\s*(?:AND\s+|$)",
     re.IGNORECASE,
 )
 _ORDER: Final = re.compile(rf"\s*{_FIELD}\s*(?P<how>ASC|DESC)?\s*$", re.IGNORECASE)
@@ -27,6 +27,8 @@ def _is_like(text: Any, pattern: Any) -> bool:
     return fnmatchcase(str(text), str(pattern).replace("%", "*").replace("_", "?"))
 
 
+#: Other names of attributes of runs.
+_NAMES: Final = {"created": "start_time", "id": "run_id", "run name": "run_name"}
 _HOW: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -41,8 +43,8 @@ _HOW: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def is_chosen(run: Run, text: str) -> bool:
-    """Whether a run meets all conditions of a filter.
+def is_chosen(run: Run | Experiment, text: str) -> bool:
+    """Whether a run, or an experiment, meets all conditions of a filter.
 
     Raises:
         MlflowException: it has something else than conditions that are joined by AND.
@@ -56,37 +58,52 @@ def is_chosen(run: Run, text: str) -> bool:
                 " params.model = 'm1' or tags.kind LIKE 'a%', joined by AND"
             )
             raise MlflowException(message)
-        value, other = _value(run, found["table"], found["key"]), ast.literal_eval(found["value"])
-        if not isinstance(
-            other, int | float
-        ):  # texts, as which MLflow compares parameters and tags
-            value = None if value is None else str(value)
-        how = _HOW[" ".join(found["how"].upper().split())]
-        if value is None or not how(value, other):
+        if not _meets(_value(run, found["table"], found["key"]), found):
             return False
         at = found.end()
     return True
 
 
-def _value(run: Run, table: str | None, key: str) -> Any:
+def _meets(value: Any, condition: re.Match[str]) -> bool:
+    if condition["null"]:
+        return (value is None) is ("NOT" not in condition["null"].upper())
+    other = ast.literal_eval(condition["value"])
+    if not isinstance(other, int | float):  # texts, as which MLflow compares parameters and tags
+        value = None if value is None else str(value)
+    how = _HOW[" ".join(condition["how"].upper().split())]
+    return value is not None and how(value, other)
+
+
+def _value(run: Run | Experiment, table: str | None, key: str) -> Any:
     key = key.strip('`"')
-    places = {
+    if isinstance(run, Experiment):
+        is_tag = (table or "").lower().startswith("tag")
+        return run.tags.get(key) if is_tag else getattr(run, key, None)
+    key = _NAMES.get(key.lower(), key)
+    places: dict[str, Any] = {
         "metric": run.data.metrics,
         "param": run.data.params,
         "parameter": run.data.params,
         "tag": run.data.tags,
     }
     name = (table or "attribute").lower().rstrip("s")
+    if name not in {*places, "attribute", "attr", "run"}:
+        message = f"{table}.{key}: expected metrics, params, tags or attributes before the point"
+        raise MlflowException(message)
     return places[name].get(key) if name in places else vars(run.info).get(key)
 
 
-def ordered(runs: Iterable[Run], orders: Iterable[str]) -> list[Run]:
-    """Runs in an order; the newest first where it leaves any.
+def _age(run: Run | Experiment) -> int:
+    return -(run.info.start_time or 0) if isinstance(run, Run) else 0
+
+
+def ordered(runs: Iterable[Run | Experiment], orders: Iterable[str]) -> list[Any]:
+    """Runs, or experiments, in an order; the newest runs first where it leaves any.
 
     Raises:
         MlflowException: it is not a valid order.
     """
-    found = sorted(runs, key=lambda run: run.info.start_time or 0, reverse=True)
+    found: list[Any] = sorted(runs, key=_age)
     for each in reversed(list(orders)):
         order = _ORDER.match(each)
         if order is None:
@@ -94,8 +111,9 @@ def ordered(runs: Iterable[Run], orders: Iterable[str]) -> list[Run]:
             raise MlflowException(message)
         is_down = (order["how"] or "ASC").upper() == "DESC"
         values = [_value(run, order["table"], order["key"]) for run in found]
-        known = [(v, run) for v, run in zip(values, found, strict=True) if v is not None]
+        pairs = [*zip(values, found, strict=True)]
+        known = [(v, run) for v, run in pairs if v == v and v is not None]  # noqa: PLR0124 - NaN
         known.sort(key=operator.itemgetter(0), reverse=is_down)
-        missing = [run for v, run in zip(values, found, strict=True) if v is None]
+        missing = [run for v, run in pairs if v is None or v != v]  # noqa: PLR0124
         found = [*(run for _, run in known), *missing]
     return found

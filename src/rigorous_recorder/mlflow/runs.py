@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -14,14 +15,16 @@ from typing import Any, Final, Self
 
 from rigorous_recorder import Recorder
 from rigorous_recorder import Run as Started
+from rigorous_recorder._capture.wanted import wanted_of
 from rigorous_recorder.integrations.ends import at_exit
 from rigorous_recorder.integrations.guest import guest, push, set_attributes
 from rigorous_recorder.integrations.host import Capture
 from rigorous_recorder.integrations.joining import Beside, resumed
+from rigorous_recorder.integrations.media import number
 
-from .entities import RunData, RunInfo
+from .entities import Run, RunData, RunInfo
 from .exceptions import MlflowException
-from .places import collection_of, experiment_now, place_of, search_experiments
+from .places import CHOSEN, collection_of, experiment_now, name_of, place_of, search_experiments
 from .stored import OWN, get_run, run_in
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "last_active_run",
     "running",
     "start_run",
+    "time_of",
 ]
 
 _STATUSES: Final = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "stopped"}
@@ -48,18 +52,25 @@ class ActiveRun:
         info: RunInfo,
         recorder: Recorder,
         started: Started | Beside | None,
+        *,
+        tags: Mapping[str, Any] | None = None,
+        is_attached: bool = False,
     ) -> None:
         self.info = info
         self.recorder = recorder
         self._started = started
         #: Those of the run itself: what a child inherits are its parent's.
-        self._tags: dict[str, Any] = dict(recorder.attributes.get("tags") or {}) if started else {}
+        known = recorder.attributes.get("tags") if started else tags
+        self._tags: dict[str, Any] = dict(known or {})
         self._files: Recorder | None = None
         self._process = os.getpid()
         #: Whether it is a child of another run.
-        self.is_nested = started is None
-        _known[info.run_id] = self
-        at_exit(lambda error: self.end("FINISHED" if error is None else "FAILED", error))
+        self.is_nested = started is None and not is_attached
+        #: Whether it only logs to a run that began elsewhere, and does not go on with it.
+        self.is_attached = is_attached
+        if not is_attached:
+            _known[info.run_id] = self
+            at_exit(lambda error: self.end("FINISHED" if error is None else "FAILED", error))
 
     @property
     def data(self) -> RunData:
@@ -69,8 +80,8 @@ class ActiveRun:
     @guest
     def log(self, metrics: Mapping[str, Any], step: int | None, timestamp: int | None) -> None:
         """Log a record."""
-        now = datetime.now(UTC) if timestamp is None else _time(timestamp)
-        found = {free(key, "metric"): each for key, each in metrics.items()}
+        now = datetime.now(UTC) if timestamp is None else time_of(timestamp)
+        found = {free(key, "metric"): _number(each) for key, each in metrics.items()}
         push(self.recorder, {"step": 0 if step is None else step, "time": now, **found})
 
     @guest
@@ -90,6 +101,20 @@ class ActiveRun:
         set_attributes(self.recorder, about)
 
     @guest
+    def add_input(self, dataset: Any, context: str | None, tags: Mapping[str, Any] | None) -> None:
+        """Set the name, digest and source of a data set as an item of the attribute ``inputs``."""
+        about = {
+            "name": str(getattr(dataset, "name", dataset)),
+            "digest": getattr(dataset, "digest", None),
+            "source": getattr(dataset, "source", None),
+            "context": context,
+            "tags": dict(tags or {}) or None,
+        }
+        known = self.recorder.attributes.get("inputs") or []
+        one = {key: str(v) if key == "source" else v for key, v in about.items() if v is not None}
+        self.set_params({"inputs": [*known, one]})
+
+    @guest
     def store(self, source: Path | bytes, name: str) -> None:
         """Copy a file to the run's folder, and log a record of it in its part ``artifacts``."""
         path = Path(self.info.artifact_uri, inside(name))
@@ -103,12 +128,13 @@ class ActiveRun:
         self._files.push(path=name, size=path.stat().st_size, time=datetime.now(UTC))
 
     @guest
-    def end(self, status: str, error: BaseException | None = None) -> None:
-        """End it: "FINISHED", "FAILED" or "KILLED"."""
+    def end(self, status: str, error: BaseException | None = None, time: int | None = None) -> None:
+        """End it: "FINISHED", "FAILED" or "KILLED"; also with another time, in milliseconds."""
         if self.info.status != "RUNNING" or os.getpid() != self._process:
             return  # it has ended, or is that of the parent of a fork
         self.info.status = status
-        self.recorder.update(status=_STATUSES[status], end_time=datetime.now(UTC))
+        ended = datetime.now(UTC) if time is None else time_of(time)
+        self.recorder.update(status=_STATUSES[status], end_time=ended)
         if self._started is None:
             return
         if status == "FAILED":
@@ -137,7 +163,8 @@ class _State(threading.local):
 _state: Final = _State()
 #: Runs that began in this process, by their ids.
 _known: Final[weakref.WeakValueDictionary[str, ActiveRun]] = weakref.WeakValueDictionary()
-_chosen: Final[dict[str, str]] = {}
+#: Runs that began elsewhere, to which this process logs.
+_elsewhere: Final[dict[str, ActiveRun]] = {}
 
 
 def start_run(
@@ -156,6 +183,9 @@ def start_run(
 
     Args:
         nested: whether it belongs to the active run, whose child it becomes.
+        parent_run_id: that of another run that it belongs to, of any process.
+        log_system_metrics: whether to log what the run uses of the machine, as ``capture`` with
+            "system" does.
         capture: what it records of itself; see ``ExperimentCollection.new_experiment``. A nested
             run has what its parent recorded.
 
@@ -174,7 +204,10 @@ def start_run(
         if tags:
             begun.set_tags(tags)
     else:
-        parent = _parent(parent_run_id)
+        parent = _parent(parent_run_id or (tags or {}).get("mlflow.parentRunId"))
+        if CHOSEN.get("system") if log_system_metrics is None else log_system_metrics:
+            parts: Any = {*wanted_of(capture), "system"}
+            capture = parts
         about = {"notes": description} if description else {}
         begun = begin(
             experiment_id, parent, run_name=run_name, tags=tags, about=about, capture=capture
@@ -187,7 +220,7 @@ def start_run(
 def _parent(run_id: str | None) -> ActiveRun | None:
     """The run to which a nested one belongs: that with the id, else the active one."""
     active = _state.stack[-1] if _state.stack else None
-    return active if run_id is None else _known.get(run_id, active)
+    return active if run_id is None else running(str(run_id))
 
 
 def begin(
@@ -202,6 +235,8 @@ def begin(
     """Begin a run, or a nested one, which does not become the active one."""
     id_ = uuid.uuid4().hex
     known = {"run": run_name or id_, "run_id": id_, **(about or {})}
+    if "mlflow.runName" in (tags or {}) and run_name is None:
+        known["run"] = str((tags or {})["mlflow.runName"])
     begun = _begun(known, experiment_id, parent, capture=capture)
     if tags:
         begun.set_tags(tags)
@@ -212,11 +247,11 @@ def _begun(
     about: dict[str, Any], experiment: str | None, parent: ActiveRun | None, *, capture: Capture
 ) -> ActiveRun:
     if parent is not None:
-        started_at = {"start_time": datetime.now(UTC), "status": "running"}
+        started_at = {"start_time": about.get("start_time", datetime.now(UTC)), "status": "running"}
         place = {"parent_run_id": parent.info.run_id, "experiment": parent.info.experiment_id}
         recorder = parent.recorder.child({**about, **started_at, **place})
         return ActiveRun(_info(about, parent.info.experiment_id), recorder, None)
-    name = experiment or experiment_now()
+    name = experiment_now() if experiment is None else name_of(experiment)
     started = collection_of(name).start({**about, "experiment": name}, capture=capture)
     return ActiveRun(_info(about, name), started.recorder, started)
 
@@ -224,25 +259,57 @@ def _begun(
 def _resumed(run_id: str, experiment: str | None, *, capture: Capture) -> ActiveRun:
     """Go on with a run: also with a nested one, below its parent, which does not end by that."""
     known = _known.get(run_id)
-    if known is not None and (known.info.status == "RUNNING" or known.is_nested):
+    if (
+        known is not None
+        and not known.is_attached
+        and (known.info.status == "RUNNING" or known.is_nested)
+    ):
         known.info.status = "RUNNING"
         return known
-    names = dict.fromkeys([experiment or experiment_now(), *(e.name for e in search_experiments())])
-    name = next((each for each in names if run_in(each, run_id)), None)
-    if name is None:
-        message = f"there is no run {run_id!r} in any experiment of {place_of('x').parent}"
-        raise MlflowException(message)
-    found = run_in(name, run_id)
-    assert found is not None
-    about = {"run": found.info.run_name, "run_id": run_id}
+    found = _stored(run_id, experiment)
+    name, about = found.info.experiment_id, {"run": found.info.run_name, "run_id": run_id}
     parent_id = found.data.tags.get("mlflow.parentRunId")
     if parent_id:
         parent = _known.get(parent_id) or _resumed(parent_id, name, capture=capture)
         return _begun(about, name, parent, capture=False)
-    collection = collection_of(name)
-    (number,) = {each.number for each in collection.experiments if each["run_id"] == run_id}
-    started = resumed(collection, number, capture=capture)
+    started = resumed(collection_of(name), _number_of(name, run_id), capture=capture)
     return ActiveRun(_info(about, name), started.recorder, started)
+
+
+def _stored(run_id: str, experiment: str | None = None) -> Run:
+    """A run of any process, in this experiment or another."""
+    first = experiment_now() if experiment is None else name_of(experiment)
+    names = dict.fromkeys([first, *(each.name for each in search_experiments())])
+    for name in names:
+        if found := run_in(name, run_id):
+            return found
+    message = f"there is no run {run_id!r} in any experiment of {place_of('x').parent}"
+    raise MlflowException(message, "RESOURCE_DOES_NOT_EXIST")
+
+
+def _number_of(name: str, run_id: str) -> int:
+    (number,) = {
+        each.number for each in collection_of(name).experiments if each["run_id"] == run_id
+    }
+    return number
+
+
+def _attached(run_id: str) -> ActiveRun:
+    """A run of another process, to log to it; it does not go on by that."""
+    found = _stored(run_id)
+    name = found.info.experiment_id
+    parent_id = found.data.tags.get("mlflow.parentRunId")
+    if parent_id:
+        about = {"run": found.info.run_name, "run_id": run_id, "parent_run_id": parent_id}
+        recorder = running(parent_id).recorder.child({**about, "experiment": name})
+    else:
+        recorder = collection_of(name).experiment(_number_of(name, run_id)).recorder
+    return ActiveRun(found.info, recorder, None, tags=_own_tags(found), is_attached=True)
+
+
+def _own_tags(run: Run) -> dict[str, Any]:
+    made = {"mlflow.runName", "mlflow.parentRunId"}
+    return {key: each for key, each in run.data.tags.items() if key not in made}
 
 
 def _info(about: Mapping[str, Any], experiment: str) -> RunInfo:
@@ -275,14 +342,25 @@ def running(run_id: str | None = None) -> ActiveRun:
     """The run with this id, or the active one; one begins if there is none, as in MLflow.
 
     Raises:
-        MlflowException: no run with this id began in this process.
+        MlflowException: there is no run with this id.
     """
     if run_id is None:
         return active_run() or start_run()
-    if (run := _known.get(run_id)) is None:
-        message = f"no run {run_id!r} began in this process: start_run(run_id=...) goes on with it"
-        raise MlflowException(message)
-    return run
+    found = _known.get(run_id) or _elsewhere.get(run_id)
+    if found is None:
+        found = _elsewhere[run_id] = _attached(run_id)
+    return found
+
+
+def _number(value: Any) -> Any:
+    """A metric: of text the number that it is; of an array or tensor with one element, that."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    try:
+        return number(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def free(key: str, before: str) -> str:
@@ -290,7 +368,8 @@ def free(key: str, before: str) -> str:
     return f"{before}.{key}" if key in OWN else key
 
 
-def _time(milliseconds: float) -> datetime:
+def time_of(milliseconds: float) -> datetime:
+    """A time that is given in milliseconds since 1970."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 

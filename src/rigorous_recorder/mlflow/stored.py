@@ -15,7 +15,7 @@ from rigorous_recorder._lazy_imports import pd
 from .entities import Metric, Run, RunData, RunInfo
 from .exceptions import MlflowException
 from .filters import is_chosen, ordered
-from .places import collection_of, experiment_now, place_of, search_experiments
+from .places import collection_of, experiment_now, name_of, place_of, search_experiments
 
 __all__ = ["OWN", "get_metric_history", "get_parent_run", "get_run", "run_in", "search_runs"]
 
@@ -25,6 +25,8 @@ OWN: Final = RESERVED | {
     *("step", "time", "part", "user", "table", "parent_run_id"),
 }
 _STATUSES: Final = {"finished": "FINISHED", "running": "RUNNING", "stopped": "KILLED"}
+#: The columns of a DataFrame of runs that it has also without runs.
+_COLUMNS: Final = ("run_id", "experiment_id", "status", "artifact_uri", "start_time", "end_time")
 _NUMBERS: Final = ("BIGINT", "DOUBLE", "FLOAT", "BOOLEAN", "INTEGER", "HUGEINT")
 
 
@@ -78,6 +80,7 @@ def search_runs(
     """Runs with their parameters, tags and the last value of each metric, the newest first.
 
     Args:
+        run_view_type: has no meaning: all runs are active.
         filter_string: such as ``metrics.loss < 0.5 and params.model = 'm1'``.
         order_by: such as ``["metrics.loss ASC"]``.
         output_format: "pandas" for a DataFrame with ``params.<key>``, ``metrics.<key>`` and
@@ -86,9 +89,10 @@ def search_runs(
     Raises:
         MlflowException: the filter is not understood.
     """
-    names = [*(experiment_ids or ()), *(experiment_names or ())] or [experiment_now()]
+    ids = [experiment_ids] if isinstance(experiment_ids, str | int) else experiment_ids
+    names = [*map(name_of, ids or ()), *(experiment_names or ())] or [experiment_now()]
     found = chain.from_iterable(map(_runs, _experiments() if search_all_experiments else names))
-    chosen = [each for each in found if is_chosen(each, filter_string)]
+    chosen = [each for each in found if is_chosen(each, filter_string or "")]
     runs = ordered(chosen, order_by or ())[:max_results]
     return runs if output_format == "list" else _frame(runs)
 
@@ -108,7 +112,8 @@ def _frame(runs: Iterable[Run]) -> Any:
         }
         for info, data in runs
     ]
-    return pd.DataFrame(rows)
+    columns = dict.fromkeys((*_COLUMNS, *chain.from_iterable(rows)))
+    return pd.DataFrame(rows, columns=[*columns])
 
 
 def _experiments() -> list[str]:
@@ -130,6 +135,10 @@ def _runs(experiment: str) -> list[Run]:
     for each in collection.experiments:  # which have the attributes of their last attempt
         if each["run_id"] in found:
             found[each["run_id"]] |= {**_known(each, of_all), "status": each.status.value}
+    tags = {id_: row.get("tags") for id_, row in found.items()}
+    for known in found.values():
+        if known.get("tags") == tags.get(known.get("parent_run_id", "")):  # which are inherited
+            known.pop("tags", None)
     return [_run(row, experiment, metrics.get(id_, {})) for id_, row in found.items()]
 
 
@@ -166,6 +175,7 @@ def _run(row: Mapping[str, Any], experiment: str, metrics: dict[str, Any]) -> Ru
     status = _STATUSES.get(row.get("status", "running"), "FAILED")
     info = RunInfo(row["run_id"], row["run"], experiment, str(folder), status)
     info.start_time, info.end_time = _milliseconds(begin), _milliseconds(end)
+    info.user_id = str(row.get("user") or "")
     left_out = OWN | {"records"} | {key for key in row if key.startswith("experiment_")}
     params = {key.removeprefix("config."): v for key, v in row.items() if key not in left_out}
     tags = {**(row.get("tags") or {}), "mlflow.runName": row["run"]}

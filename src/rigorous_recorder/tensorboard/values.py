@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 from rigorous_recorder._keys import RESERVED
 from rigorous_recorder.integrations.guest import report_once
-from rigorous_recorder.integrations.media import array_of
+from rigorous_recorder.integrations.media import array_of, number
 
-__all__ = ["free", "media", "number", "pixels", "plain", "reporting"]
+__all__ = ["free", "media", "pixels", "plain", "reporting"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 #: Keys of every run and record, which no tag and no hyperparameter replaces.
@@ -39,18 +39,6 @@ def reporting(method: _Method) -> _Method:
 def free(key: str, before: str = "metric") -> str:
     """A key that is not one of every run or record."""
     return f"{before}.{key}" if key in _OWN else key
-
-
-def number(value: Any) -> Any:
-    """One number: of an array or tensor with one element, or of text."""
-    if isinstance(value, (str, bytes)):
-        return float(value)
-    size = getattr(value, "size", 1)
-    size = value.numel() if hasattr(value, "numel") else size
-    if value is None or isinstance(value, (list, tuple, dict)) or size != 1:
-        message = f"a scalar is one number, not {value!r:.60}"
-        raise TypeError(message)
-    return value.reshape(()) if getattr(value, "ndim", 0) else value
 
 
 def plain(value: Any) -> Any:

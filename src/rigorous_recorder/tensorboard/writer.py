@@ -22,13 +22,14 @@ from rigorous_recorder.integrations.media import (
     array_of,
     edges,
     histogram,
+    number,
     picture,
     pr_curve,
     sound,
 )
 
 from .file_writer import FileWriter
-from .values import free, media, number, pixels, plain, reporting
+from .values import free, media, pixels, plain, reporting
 
 __all__ = ["SummaryWriter"]
 
