@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -111,3 +114,36 @@ def delay_of(at: int, folder: Path, study: Path, collection: ExperimentCollectio
     while len(reader.records) < at + 3 and time.monotonic() - start < 30:
         time.sleep(0.01)
     return time.monotonic() - start
+
+
+def test_the_report_is_shown_when_ctrl_c_ends_following(tmp_path: Path) -> None:
+    """What was damaged, and how many records there are; Ctrl-C before that ends the first import."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    file = folder / "events.out.tfevents.1.host"
+    data = scalar("loss", 0, 0.0) + scalar("loss", 5, 0.0)[:-4] + bytes(4)
+    file.write_bytes(data)
+    command = [sys.executable, "-m", "rigorous_recorder", "import", "--follow", str(folder)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen([*command, str(tmp_path / "study")], **pipes) as process:
+        try:
+            for written in range(2):  # the second one is there once it follows
+                while not (tmp_path / "study.collection").exists() or count(tmp_path) <= written:
+                    assert process.poll() is None
+                    time.sleep(0.02)
+                file.write_bytes(data + scalar("loss", 1, 1.0))
+            process.send_signal(signal.SIGINT)
+            words, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    found, damage, summary = words.splitlines()
+    assert found == "TensorBoard: 1 source found"
+    place = len(scalar("loss", 0, 0.0))
+    assert damage == f"{file} at byte {place}: records with a wrong checksum: skipped"
+    assert summary == "2 records imported"
+
+
+def count(folder: Path) -> int:
+    """How many records there are by now."""
+    return len(ExperimentCollection(folder / "study").records)

@@ -1,5 +1,6 @@
 """`rigorous import`: runs of other tools into a collection."""
 
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -100,18 +101,41 @@ def import_(
     if dry_run:
         _print_runs(found)
         return
-    with _progress() as shown:
+    with _progress() as shown, _until_interrupted() as goes_on:
         done = import_runs(
             sources,
             paths[-1],
             format=name,
-            follow=follow,
+            follow=goes_on if follow else False,
             jobs=jobs,
             progress=shown,
             **options,
         )
     _print_report(done.report)
     print_message(_summary(done))
+    if follow:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Whether there was no Ctrl-C since the first call, before which it raises: that ends what is read."""
+    state = {"follows": False, "goes_on": True}
+
+    def end(_signal: int, _frame: object) -> None:
+        if not state["follows"] or not state["goes_on"]:
+            raise KeyboardInterrupt
+        state["goes_on"] = False
+
+    def goes_on() -> bool:
+        state["follows"] = True
+        return state["goes_on"]
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield goes_on
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _print_found(found: Found) -> None:
