@@ -284,6 +284,136 @@ def test_config_and_summary_are_those_of_the_original() -> None:
         _ = wandb.Missing
 
 
+def test_a_value_set_by_hand_stays_until_it_is_logged() -> None:
+    """As in the original; rules also fit keys inside of dicts, and are there when the run goes on."""
+    run = wandb.init(project="p", id="a", capture=False)
+    run.define_metric("n.x", summary="max,last")
+    run.define_metric("n.hidden", summary="none")
+    run.define_metric("off", summary="none")
+    for value in (1, 3, 2):
+        run.log({"n": {"x": value, "y": -value, "hidden": 1}, "acc": value, "off": value})
+        run.summary.update({"acc": 9, "off": 9, "best": 7})
+    assert run.summary["acc"] == 9
+    run.log({"acc": 4, "off": 4})
+    assert (run.summary["acc"], run.summary["off"], run.summary["best"]) == (4, 9, 7)
+    assert run.summary["n"] == {"x": {"max": 3, "last": 2}, "y": -2}
+    run.finish()
+    again = wandb.init(project="p", id="a", resume="must", capture=False)
+    again.define_metric("n.x", summary="max,last")
+    again.log({"n": {"x": 1}})
+    assert again.summary["n"] == {"x": {"max": 3, "last": 1}}
+    again.finish()
+    experiment, _ = rows_of("p.collection")
+    assert experiment["summary"] == {"n": {"x": {"max": 3, "last": 1}}, "off": 9, "best": 7}
+
+
+def test_parts_of_a_dict_are_one_value() -> None:
+    """Of calls for one step, unless one would replace what another has logged."""
+    run = wandb.init(project="p", capture=False)
+    run.log({"g": {"x": 1, "in": {"a": 1}}}, commit=False)
+    run.log({"g": {"y": 2, "in": {"b": 2}}, "h": 3})
+    run.log({"g": {"x": 1}}, commit=False)
+    run.log({"g": {"x": 2}})
+    run.log({"g": {"x": 1}}, step=9)
+    run.log({"g": 5}, step=9)
+    run.finish()
+    _, rows = rows_of("p.collection")
+    assert [(row["step"], row["g"], row.get("h")) for row in rows] == [
+        (0, {"x": 1, "y": 2, "in": {"a": 1, "b": 2}}, 3),
+        (1, {"x": 1}, None),
+        (1, {"x": 2}, None),
+        (9, {"x": 1}, None),
+        (9, 5, None),
+    ]
+
+
+def test_no_record_inherits_a_parameter_with_the_name_of_a_metric() -> None:
+    """It is moved to ``config.<name>``, as in imported runs: also later, and when the run goes on."""
+    run = wandb.init(project="p", id="a", config={"lr": 0.1, "seed": 1}, capture=False)
+    run.log({"loss": 1.0})
+    run.log({"lr": 0.01})
+    run.config.update({"loss": "mse"})
+    run.config.update({"lr": 0.2}, allow_val_change=True)
+    run.finish()
+    again = wandb.init(project="p", id="a", resume="must", config={"lr": 0.3}, capture=False)
+    assert again.config.as_dict() == {"lr": 0.3, "seed": 1, "loss": "mse"}
+    again.log({"seed": 5, "lr": 0.02})
+    again.finish()
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        rows = [(row["loss"], row["lr"], row["seed"]) for row in collection.records]
+        assert rows == [(1.0, None, None), (None, 0.01, None), (None, 0.02, 5)]
+        (experiment,) = collection.experiments
+        names = ("lr", "config.lr", "config.seed", "config.loss", "seed")
+        assert [experiment[name] for name in names] == [None, 0.3, 1, "mse", None]
+
+
+#: A training that is begun again and again, as by a scheduler.
+AGAIN = """
+import sys
+import rigorous_recorder.wandb as wandb
+run = wandb.init(project="p", resume={resume}, capture=False)
+print(run.id, run.resumed)
+wandb.log({{"loss": 1.0}})
+sys.exit({code})
+"""
+
+
+def test_a_script_goes_on_with_the_run_that_did_not_end_well() -> None:
+    """With ``resume="auto"`` or True, without an id; one that ended well is followed by another."""
+    found = []
+    for resume, code in (("'auto'", 1), ("'auto'", 3), (True, 0), ("'auto'", 0), ("'allow'", 0)):
+        command = [sys.executable, "-c", AGAIN.format(resume=resume, code=code)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stderr) == (code, "")
+        found.append(ran.stdout.split())
+    first, other, third = found[0][0], found[3][0], found[4][0]
+    assert found == [
+        [first, "False"],
+        [first, "True"],
+        [first, "True"],
+        [other, "False"],
+        [third, "False"],
+    ]
+    assert len({first, other, third}) == 3
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        steps = [row["step"] for row in collection.experiments[0].records]
+        assert steps == [0, 1, 2]
+
+
+def test_options_that_do_nothing_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those by which a script expects values that would not be there."""
+    wandb.init(project="p", capture=False, sync_tensorboard=True, monitor_gym=False).finish()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "init(sync_tensorboard=...) does nothing here: use rigorous_recorder.tensorboard.patch(),"
+        " with which SummaryWriter logs itself"
+    )
+    wandb.init(project="p", capture=False, fork_from="a?_step=3", save_code=True).finish()
+    assert "init(fork_from=...) does nothing here" in capsys.readouterr().err
+
+
+def test_settings_of_a_run_are_those_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its names, what it was given, and the defaults that scripts ask for."""
+    monkeypatch.setenv("WANDB_RUN_GROUP", "g")
+    settings = wandb.Settings(project="p", run_name="n", root_dir="here", x_label="rank 0")
+    run = wandb.init(settings=settings, capture=False)
+    assert Path("here/p.collection").is_dir()
+    found = run.settings
+    assert (found.project, found.run_name, found.run_group, found.x_label) == (
+        "p",
+        "n",
+        "g",
+        "rank 0",
+    )
+    assert (found.console, found.silent, found.x_disable_stats, found._offline) == (
+        "wrap",
+        False,
+        False,
+        True,
+    )
+    run.finish()
+
+
 def test_a_run_goes_on_and_others_begin(capsys: pytest.CaptureFixture[str]) -> None:
     """By its id; a second ``init`` says what it does not use; seeds of a script stay its own."""
     random.seed(0)

@@ -20,7 +20,7 @@ from rigorous_recorder.integrations.joining import resumed, shared_collection
 
 from . import errors, plot, util
 from .absent import absent
-from .advice import found_on_use
+from .advice import INSTEAD, found_on_use
 from .artifacts import Artifact
 from .captured import Captured
 from .errors import CommError, ConfigError, Error, UsageError
@@ -42,6 +42,7 @@ from .media import (
 from .modules import PATCHED, Here, InPlaceOfOriginal
 from .parameters import Config, parameters
 from .plot import plot_table
+from .resume import is_automatic, store_id, stored_id
 from .runs import Metric, Run
 from .settings import Given, Settings
 from .summaries import Summary
@@ -193,7 +194,8 @@ def init(
         reinit: "finish_previous" or True to end the runs that are open, "create_new" to begin another
             beside them, which ``wandb.run`` does not become; else the open run is returned, and what
             is given is reported as not used.
-        resume: "allow", "must", "never" or "auto", for the run with the same ``id``.
+        resume: "allow", "must" or "never", for the run with the same ``id``; "auto" or True to go on
+            with the last one of the project that was begun so and did not end well.
         capture: what the run records of itself, as in ``ExperimentCollection.new_experiment``; by
             default the environment, the console and, where psutil is installed, system metrics,
             unless the settings (``console="off"``, ``x_disable_stats=True``, ``x_disable_meta=True``,
@@ -204,6 +206,12 @@ def init(
     """
     found = Given(settings, entity=entity, project=project, dir=dir, id=id, name=name, notes=notes)
     found.add(tags=tags, group=group, job_type=job_type, mode=mode, reinit=reinit, resume=resume)
+    _report_unused(
+        resume_from=resume_from,
+        fork_from=fork_from,
+        sync_tensorboard=sync_tensorboard or tensorboard or found.is_on("sync_tensorboard"),
+        monitor_gym=monitor_gym,
+    )
     is_beside = found["reinit"] == "create_new"
     if _open and found["reinit"] not in (True, "finish_previous", "create_new"):
         return _still_open(found, config)
@@ -220,29 +228,44 @@ def init(
     return begun
 
 
+def _report_unused(**given: Any) -> None:
+    """Report options that would log something, or from somewhere else, and do nothing here."""
+    for name, value in given.items():
+        if value:
+            report(f"init({name}=...) does nothing here: use {INSTEAD[name]}")
+
+
 def _begin(found: Given, capture: Capture | None) -> Run:
     project = found["project"] or "uncategorized"
     place = Path(found["dir"] or ".", f"{project}.collection")
     _check("project", project, "/\\#?%:")
     _check("id", found["id"] or "new", ":;,#?/'\\")
+    folder = place.with_suffix(".artifacts")
+    last = folder / "resume.json" if is_automatic(found["resume"]) else None
+    if last is not None:
+        found["id"] = found["id"] or stored_id(last)
     id_ = found["id"] or util.generate_id()
     names = ("name", "entity", "group", "job_type", "notes")
     about = {key: found[key] for key in names if found[key]}
     about |= {"tags": list(found["tags"])} if found["tags"] else {}
     about |= {"run": found["name"]} if found["name"] else {}
     new = {"run": id_, "run_id": id_, "project": project, **about}
-    folder = place.with_suffix(".artifacts")
     if found["mode"] == "disabled":
-        return Run(None, new, folder=folder)
+        return Run(None, new, folder=folder, settings=found.settings)
     captured = Captured(capture, found)
     collection = shared_collection(place)
     number = _number_of(collection, found["id"], found["resume"])
     if number is None:
         started = collection.start(new, capture=captured.by_collection)
-        begun = Run(started, new, folder=folder)
+        begun = Run(started, new, folder=folder, settings=found.settings)
     else:
-        begun = _resumed(collection, number, about, folder, captured.by_collection)
+        begun = _resumed(
+            collection, number, about, folder=folder, settings=found.settings, capture=captured
+        )
     captured.record(begun.recorder)
+    if last is not None:
+        store_id(last, id_)
+        begun.resume_file = last
     return begun
 
 
@@ -259,8 +282,10 @@ def _resumed(
     collection: ExperimentCollection,
     number: int,
     about: dict[str, Any],
+    *,
     folder: Path,
-    capture: Capture,
+    settings: dict[str, Any],
+    capture: Captured,
 ) -> Run:
     experiment = collection.experiment(number)
     before, records = dict(experiment), experiment.records
@@ -271,11 +296,12 @@ def _resumed(
     for row in islice(reversed(records), _LAST_RECORDS):
         last = {key: v for key, v in row.items() if key not in before and v is not None} | last
     begun = Run(
-        resumed(collection, number, capture=capture),
+        resumed(collection, number, capture=capture.by_collection),
         {**before, **about},
         folder=folder,
         step=int(step) + 1,
         resumed=True,
+        settings=settings,
     )
     begun.go_on(about, before, last)
     return begun

@@ -12,13 +12,17 @@ _SEARCH: Final = (
     "Optuna or Ray Tune with their callback in rigorous_recorder.integrations, or Hydra's multirun"
 )
 
-#: What to use instead of a function.
+#: What to use instead of a function or an option of ``init``.
 INSTEAD: Final = {
     "Api": "ExperimentCollection.open('<project>.collection'): its experiments, records and sql()",
     "agent": _SEARCH,
     "attach": "init(id=..., resume='must')",
     "controller": _SEARCH,
+    "fork_from": "a run of its own, with the values that it needs",
+    "monitor_gym": "RecordEpisodes of rigorous_recorder.integrations.gymnasium",
+    "resume_from": "init(id=..., resume='must'), which keeps all records",
     "sweep": _SEARCH,
+    "sync_tensorboard": "rigorous_recorder.tensorboard.patch(), with which SummaryWriter logs itself",
 }
 
 _TABLES: Final = "wandb.log() with wandb.Table, wandb.plot.roc_curve() and the like"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from rigorous_recorder.integrations.guest import report_once
 
-__all__ = ["metrics_of", "step_of", "time_of"]
+__all__ = ["joined_dicts", "metrics_of", "step_of", "time_of"]
 
 
 def metrics_of(data: Any) -> dict[str, Any]:
@@ -20,6 +20,22 @@ def metrics_of(data: Any) -> dict[str, Any]:
         message = f"the keys of log are texts, not {next(k for k in data if type(k) is not str)!r}"
         raise TypeError(message)
     return dict(data)
+
+
+def joined_dicts(
+    one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str]
+) -> dict[str, Any] | None:
+    """The values of both under these keys, as dicts; None if a value would replace another."""
+    found: dict[str, Any] = {}
+    for key in keys:
+        first, second = one[key], other[key]
+        if not (isinstance(first, dict) and isinstance(second, dict)):
+            return None
+        inside = joined_dicts(first, second, first.keys() & second.keys())
+        if inside is None:
+            return None
+        found[key] = {**first, **second, **inside}
+    return found
 
 
 def step_of(step: Any) -> int:

@@ -28,6 +28,7 @@ class Identity:
         folder: Path,
         step: int,
         resumed: bool,
+        settings: Mapping[str, Any],
     ) -> None:
         self._started = started
         self._about = dict(about)
@@ -35,6 +36,9 @@ class Identity:
         self._step = self.starting_step = step
         self.resumed = resumed
         self.start_time = time.time()
+        self._settings = dict(settings)
+        #: Where ``resume="auto"`` finds the id, until the run has ended well.
+        self.resume_file: Path | None = None
 
     @guest
     def _set(self, about: dict[str, Any]) -> None:
@@ -122,13 +126,14 @@ class Identity:
 
     @property
     def settings(self) -> Settings:
-        """Its names, and ``mode``."""
+        """What was given, its names, and ``mode``."""
         names = {
             f"run_{key}": self._about.get(key) for key in ("name", "group", "job_type", "notes")
         }
         mode = "disabled" if self.disabled else "offline"
         about = {"project": self.project, "entity": self.entity or None, "mode": mode}
-        return Settings(run_id=self.id, run_tags=self.tags, **about, **names)
+        own = {"run_id": self.id, "run_tags": self.tags, **about, **names}
+        return Settings(**{**self._settings, **own})
 
     @property
     def offline(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -19,7 +20,7 @@ from rigorous_recorder.integrations.guest import guest, report_once, set_attribu
 from rigorous_recorder.integrations.joining import Beside
 
 from .absent import Absent
-from .arguments import metrics_of, step_of, time_of
+from .arguments import joined_dicts, metrics_of, step_of, time_of
 from .files import Files
 from .media import Histogram, Media, Table, drawn, has_media, owned
 from .parameters import Config
@@ -65,12 +66,19 @@ class Run(Files, Absent):
         folder: Path,
         step: int = 0,
         resumed: bool = False,
+        settings: Mapping[str, Any],
     ) -> None:
-        super().__init__(started, about, folder=folder, step=step, resumed=resumed)
+        super().__init__(
+            started, about, folder=folder, step=step, resumed=resumed, settings=settings
+        )
         self._pending: dict[str, Any] = {}
         self._parts: dict[str, Recorder] = {}
         self._step_metrics = StepMetrics()
         self._watched: dict[int, Any] = {}
+        #: Keys of records that are no metrics, or of a parameter that is moved for one.
+        self._no_metrics = set(_TAKEN)
+        #: Parameters that have ``config.`` before their name.
+        self._moved = OWN | RESERVED
         self._is_open = True
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -85,8 +93,9 @@ class Run(Files, Absent):
         self, given: Mapping[str, Any], before: Mapping[str, Any], last: Mapping[str, Any]
     ) -> None:
         """Take up what a run has before it goes on, and set what is given now."""
-        taken = OWN | RESERVED
-        known = {key: each for key, each in before.items() if key not in taken}
+        known = {key: each for key, each in before.items() if key not in self._moved}
+        self._moved |= {key.removeprefix("config.") for key in known if key.startswith("config.")}
+        self._no_metrics |= {key for key in known if not key.startswith("config.")}
         self.config.restore({key.removeprefix("config."): each for key, each in known.items()})
         self.summary.restore(last, before.get("summary") or {})
         self._step_metrics = StepMetrics(before.get("step_metrics"))
@@ -122,8 +131,12 @@ class Run(Files, Absent):
                 self._write(step, fields)
                 return
             self._step = step
-        if self._pending and not self._pending.keys().isdisjoint(fields):
-            self._flush()
+        if self._pending and (common := self._pending.keys() & fields.keys()):
+            joined = joined_dicts(self._pending, fields, common)
+            if joined is None:
+                self._flush()
+            else:
+                fields = {**fields, **joined}
         if not is_whole:
             if not _PLAIN.issuperset(map(type, fields.values())):
                 found = self._plain(self._step, fields)
@@ -153,7 +166,8 @@ class Run(Files, Absent):
                 fields = self._plain(step, fields)
             if self._step_metrics.names:
                 fields = self._step_metrics.fill(fields)
-            if not _TAKEN.isdisjoint(fields):
+            if not self._no_metrics.isdisjoint(fields):
+                self._move_parameters(self._no_metrics & fields.keys() - _TAKEN)
                 fields = {_free(key, _TAKEN, "metric"): each for key, each in fields.items()}
             record = {"step": step, "time": time_of(fields), **fields}
             try:
@@ -286,10 +300,22 @@ class Run(Files, Absent):
     @guest
     def _configure(self, values: dict[str, Any]) -> None:
         if self.recorder is not None and values:
-            taken = OWN | RESERVED
-            set_attributes(
-                self.recorder, {_free(key, taken, "config"): each for key, each in values.items()}
-            )
+            moved = self._moved | {key for key in values if self.summary.has_seen(key)}
+            self._no_metrics |= values.keys() - moved
+            found = {_free(key, moved, "config"): each for key, each in values.items()}
+            set_attributes(self.recorder, found)
+
+    @guest
+    def _move_parameters(self, names: AbstractSet[str]) -> None:
+        """Give parameters another name, since a metric has theirs: no record may inherit them."""
+        self._no_metrics -= names
+        self._moved |= names
+        recorder = self.recorder if names else None
+        while recorder is not None and "run_id" in recorder.local_data:  # also above an attempt
+            known = {name: recorder.local_data[name] for name in sorted(names)}
+            moved = {f"config.{name}": each for name, each in known.items()}
+            recorder.update({**moved, **dict.fromkeys(known)})
+            recorder = recorder.parent
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -313,6 +339,8 @@ class Run(Files, Absent):
         self.unwatch()
         own = self.summary.own()
         self._set({"exit_code": exit_code, **({"summary": own} if own else {})})
+        if not exit_code and self.resume_file is not None:
+            self.resume_file.unlink(missing_ok=True)
         if self._started is None:
             return
         if exit_code:
@@ -361,5 +389,5 @@ def _storable(key: str, value: Any, step: int) -> Any:
     return value
 
 
-def _free(key: str, taken: frozenset[str], before: str) -> str:
+def _free(key: str, taken: AbstractSet[str], before: str) -> str:
     return f"{before}.{key}" if key in taken else key

@@ -12,6 +12,10 @@ __all__ = ["Given", "Settings"]
 class Settings:
     """Settings as W&B's ``init`` takes them; of these ``mode``, ``project``, ``console`` and so on count."""
 
+    console = "wrap"
+    disable_git = quiet = silent = x_disable_machine_info = x_disable_meta = x_disable_stats = False
+    _offline = True
+
     def __init__(self, **settings: Any) -> None:
         vars(self).update(settings)
 

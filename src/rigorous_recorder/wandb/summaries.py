@@ -15,7 +15,7 @@ RULES: Final = ("min", "max", "mean", "last", "first", "best", "copy", "none")
 
 
 class Summary(Mapping[str, Any]):
-    """Values by key, as items and as attributes; what is set by hand is never overwritten by a rule."""
+    """Values by key, as items and as attributes; what is set by hand stays until it is logged again."""
 
     def __init__(self) -> None:
         last: dict[str, Any] = {}
@@ -42,19 +42,38 @@ class Summary(Mapping[str, Any]):
         """Take last values, and what ``own`` was; a mean begins anew."""
         self._last.update(last)
         for key, value in own.items():
-            if isinstance(value, Mapping) and value.keys() <= set(RULES):
-                self._found[key] = {"count": 0, "sum": 0, **value}
-            else:
+            if not self._restore_rules(key, value):
                 self._set[key] = value
 
+    def _restore_rules(self, key: str, value: Any) -> bool:
+        """Take what rules found of a key, or of those in its dict; False if there is nothing such."""
+        if not isinstance(value, Mapping) or not value:
+            return False
+        if value.keys() <= set(RULES):
+            self._found[key] = {"count": 0, "sum": 0, **value}
+            return True
+        inside = [self._restore_rules(f"{key}.{name}", each) for name, each in value.items()]
+        return any(inside)
+
+    def has_seen(self, key: str) -> bool:
+        """Whether a metric has this name."""
+        return key in self._last
+
     def see(self, fields: dict[str, Any]) -> None:
-        """Take the values of a record into account."""
+        """Take the values of a record into account; they replace what was set by hand."""
         self.show(fields)
+        for key in self._set.keys() & fields.keys():
+            if self._rules_of(key) != ["none"]:
+                del self._set[key]
         if self._rules:
             for key, value in fields.items():
                 self._apply(key, value)
 
     def _apply(self, key: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for name, each in value.items():
+                self._apply(f"{key}.{name}", each)
+            return
         value = _number(value) if self._rules_of(key) else None
         if value is None:
             return
@@ -76,13 +95,28 @@ class Summary(Mapping[str, Any]):
 
     def own(self) -> dict[str, Any]:
         """What is not just the last value of a key: set by hand, or found by a rule."""
-        found = {key: self._of_rules(key) for key in self._found}
-        return {**{key: each for key, each in found.items() if each}, **self._set}
+        found = {key: self._ruled(key, value) for key, value in self._last.items()}
+        return {
+            **{key: each for key, each in found.items() if each is not self._last[key]},
+            **self._set,
+        }
 
-    def _of_rules(self, key: str) -> dict[str, Any]:
+    def _ruled(self, key: str, value: Any) -> Any:
+        """What rules found of a key, also inside of a dict; else the value itself."""
         rules = ["min" if each == "best" else each for each in self._rules_of(key)]
-        found = {rule: self._found[key][rule] for rule in rules if rule in self._found[key]}
-        return {**found, "last": self._last[key]} if "last" in rules else found
+        known = self._found.get(key, {})
+        found = {rule: known[rule] for rule in rules if rule in known}
+        if found:
+            return {**found, "last": value} if "last" in rules else found
+        if isinstance(value, Mapping):
+            inside = {
+                name: self._ruled(f"{key}.{name}", each)
+                for name, each in value.items()
+                if self._rules_of(f"{key}.{name}") != ["none"]
+            }
+            if len(inside) < len(value) or any(inside[name] is not value[name] for name in inside):
+                return inside
+        return value
 
     def update(self, values: Any) -> None:
         """Set several values by hand."""
@@ -98,12 +132,9 @@ class Summary(Mapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         if key in self._set:
             return self._set[key]
-        rules = self._rules_of(key)
-        if key in self._found and (found := self._of_rules(key)):
-            return found
-        if rules == ["none"]:
+        if self._rules_of(key) == ["none"]:
             raise KeyError(key)
-        return self._last[key]
+        return self._ruled(key, self._last[key]) if self._rules else self._last[key]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self:
