@@ -358,3 +358,19 @@ def test_csv_has_a_file_for_each_experiment(tmp_path: Path) -> None:
     files = sorted(each.relative_to(tmp_path / "out") for each in (tmp_path / "out").rglob("*"))
     assert [str(each) for each in files] == ["evil.csv", "first.csv"]
     assert len((tmp_path / "out" / "first.csv").read_text("utf-8").splitlines()) == 6
+
+
+def test_texts_and_ints_are_the_same_in_tensorboard_and_trackio(tmp_path: Path) -> None:
+    """A text is no list; lists of texts are lists; ints that Trackio can't read are text wherever they are."""
+    values = {"text": "a", "texts": ["a"], "big": {"in": [1 << 70]}}
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        with collection.new_experiment(name="first") as run:
+            run.push(values, step=0)
+        for target, wanted in (
+            ("tensorboard", {"text": "a", "texts": ["a"], "big/in": [2.0**70]}),
+            ("trackio", {"text": "a", "texts": ["a"], "big": {"in": [str(1 << 70)]}}),
+        ):
+            (tmp_path / target).mkdir()
+            with again(target, collection, tmp_path / target) as found:
+                (row,) = found.records
+                assert {key: row[key] for key in wanted} == wanted

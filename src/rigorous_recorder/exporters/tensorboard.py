@@ -123,8 +123,10 @@ class _Writing:
             if (dims := _dims(found)) is not None:
                 numbers = [as_float(each, self._losses) for each in _leaves(found)]
                 return [_tensor(key, "", 0, numbers, dims)]
-            self._losses.add("lists of other values than numbers: as text")
-        return [_text(key, json_text(plain(value)))]
+            if found and isinstance(found, list) and all(isinstance(each, str) for each in found):
+                return [_text(key, found, (len(found),))]
+            self._losses.add("lists of other values than numbers, or than texts: as text")
+        return [_text(key, [json_text(plain(value))], ())]
 
     def _dict(self, key: str, value: dict[str, Any]) -> list[bytes]:
         if value.keys() == {*_HISTOGRAM, *_BUCKETS}:
@@ -174,9 +176,11 @@ def _tensor(key: str, plugin: str, kind: int, numbers: list[float], dims: tuple[
     return text(1, key) + about + message(8, data)
 
 
-def _text(key: str, value: str) -> bytes:
-    shape = message(2, number(1, 1))
-    data = number(1, _STRING) + message(2, shape) + text(8, value)
+def _text(key: str, values: list[str], dims: tuple[int, ...]) -> bytes:
+    """A text, which has no dimension, or a list of texts."""
+    shape = b"".join(message(2, number(1, size)) for size in dims)
+    texts = b"".join(text(8, each) for each in values)
+    data = number(1, _STRING) + message(2, shape) + texts
     return text(1, key) + _metadata("text", _TENSOR) + message(8, data)
 
 

@@ -102,22 +102,22 @@ class _Writing:
     def _plain(self, value: Any) -> Any:
         if isinstance(value, TIMES):
             self._losses.add("times: as text")
-        if type(value) is int and not _SMALLEST <= value <= _LARGEST:
-            self._losses.add("ints of more than 64 bits: as text")
-            return str(value)
         if isinstance(value, bytes):
             self._losses.add("bytes in configurations: as text")
             return repr(value)
-        return self._floats(plain(value))
+        return self._numbers(plain(value))
 
-    def _floats(self, value: Any) -> Any:
-        """NaN and infinities as the texts that Trackio has for them."""
+    def _numbers(self, value: Any) -> Any:
+        """NaN and infinities as the texts that Trackio has for them, and ints that it can't read as text."""
         if isinstance(value, float) and not isfinite(value):
             self._losses.add("NaN and infinities: as the texts that Trackio has for them")
             return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124
+        if type(value) is int and not _SMALLEST <= value <= _LARGEST:
+            self._losses.add("ints of more than 64 bits: as text")
+            return str(value)
         if isinstance(value, dict):
-            return {key: self._floats(each) for key, each in value.items()}
-        return [self._floats(each) for each in value] if isinstance(value, list) else value
+            return {key: self._numbers(each) for key, each in value.items()}
+        return [self._numbers(each) for each in value] if isinstance(value, list) else value
 
     def _file(self, key: str, about: dict[str, Any], logged: Logged) -> dict[str, Any] | None:
         data = about["data"]
