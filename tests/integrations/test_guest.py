@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import multiprocessing
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_each_integration_and_drop_in_takes_all_values_of_capture() -> None:
     package = Path(integrations.__file__).parents[1]
     paths = [
         *FILES,
-        package / "tensorboard.py",
+        *package.glob("tensorboard/*"),
         *package.glob("wandb/*"),
         *package.glob("mlflow/*"),
     ]
@@ -56,8 +57,9 @@ def test_each_integration_and_drop_in_takes_all_values_of_capture() -> None:
         for parameter in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(parameter, ast.arg) and parameter.arg == "capture" and parameter.annotation
     ]
-    assert {"tensorboard.py", "runs.py", "__init__.py", "keras.py"} <= {name for name, _ in found}
-    assert {annotation for _, annotation in found} == {"Capture"}
+    assert {"writer.py", "runs.py", "__init__.py", "keras.py"} <= {name for name, _ in found}
+    # "None" is that of a call that only goes on with the caller's run.
+    assert {annotation.removesuffix(" | None") for _, annotation in found} == {"Capture"}
 
 
 def test_a_missing_framework_is_an_error_with_its_install_line(
@@ -128,3 +130,32 @@ def test_a_run_begins_when_it_is_needed(study: ExperimentCollection) -> None:
     mine = Host(own, None)
     mine.fail()
     assert mine.recorder is own
+
+
+def _child(folder: str, how: str) -> None:
+    Host(folder, {"how": how}).recorder.push(a=1)
+    if how == "error":
+        raise ValueError("bad")
+    if how != "end":
+        sys.exit(int(how))
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "error"),
+    [
+        ("end", Status.FINISHED, None),
+        ("0", Status.FINISHED, None),
+        ("error", Status.FAILED, "ValueError"),
+        ("3", Status.FAILED, "SystemExit"),
+    ],
+)
+def test_a_run_ends_with_a_child_of_multiprocessing(
+    tmp_path: Path, how: str, status: Status, error: str | None
+) -> None:
+    """Such a process ends without calling what is registered with ``atexit``."""
+    child = multiprocessing.get_context("spawn").Process(target=_child, args=("study", how))
+    child.start()
+    child.join()
+    with ExperimentCollection.open(tmp_path / "study", quiet=True) as collection:
+        experiment = collection.experiment(1)
+    assert (experiment.status, experiment["experiment_error_type"]) == (status, error)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import functools
+import multiprocessing
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing import util
 from typing import Any, NoReturn
 
 from rigorous_recorder import Run
@@ -27,7 +29,10 @@ def at_exit(end: Callable[[BaseException | None], Any]) -> None:
     """
     if not isinstance(sys.exit, _Exit):
         sys.exit = _Exit(sys.exit)
-    atexit.register(_end, end)
+    if multiprocessing.parent_process() is None:
+        atexit.register(_end, end)
+    else:  # children of multiprocessing end without atexit
+        util.Finalize(None, _end, (end,), exitpriority=0)
 
 
 class _Exit:
@@ -46,7 +51,9 @@ class _Exit:
 
 
 def _end(end: Callable[[BaseException | None], Any]) -> None:
-    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None) or sys.exc_info()[1]
+    if isinstance(error, SystemExit) and not error.code:
+        error = None
     if error is None and _Exit.status:
         error = SystemExit(_Exit.status)
     try:

@@ -43,7 +43,8 @@ class Host:
     def recorder(self) -> Recorder:
         """Where to log; a run begins if there is none yet."""
         if self._recorder is None:
-            self.run = collection_at(self._place).start(self._info, **self._options)
+            self._place = collection_at(self._place)
+            self.run = self._place.start(self._info, **self._options)
             self._recorder = self.run.recorder
             end_at_exit(self.run)
         return self._recorder

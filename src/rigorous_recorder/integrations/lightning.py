@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from argparse import Namespace
 from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, Literal
 
 from rigorous_recorder import Recorder, Run
@@ -11,6 +14,7 @@ from rigorous_recorder import Recorder, Run
 from .guest import guest, push, set_attributes
 from .host import Capture, Host, Place
 from .requirement import required
+from .silent import SilentRecorder
 
 with required("lightning>=2.5"):
     from lightning.pytorch.loggers.logger import Logger
@@ -45,53 +49,88 @@ class RigorousLogger(Logger):
         *,
         resume: Literal["auto"] | None = None,
         capture: Capture = True,
+        save_dir: str | PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         self._host = Host(place, info, resume=resume, capture=capture)
+        self._save_dir = None if save_dir is None else fspath(save_dir)
+        self._path = fspath(place) if isinstance(place, (str, PathLike)) else None
+        self._hyperparameters: set[str] = set()
+        self._trainer: weakref.ref[Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, as a spawned process gets it, logs to the same run: so that begins here."""
+        self._known()
+        return {**vars(self), "_trainer": None}
 
     @property
     def recorder(self) -> Recorder:
-        """Where it logs; a run begins if there is none yet."""
-        return self._host.recorder
+        """Where it logs; a run begins if there is none yet.
 
-    @property
-    def experiment(self) -> Recorder | None:
-        """The recorder; None in processes of other ranks than 0."""
-        return self._known()
+        In processes of other ranks than 0, and where no run can begin, it drops what it gets.
+        """
+        known = self._known()
+        return SilentRecorder() if known is None else known
 
-    @property
-    def name(self) -> str:
-        """A part of the folder of checkpoints."""
-        return "rigorous"
-
-    @property
-    def version(self) -> str:
-        """A part of the folder of checkpoints: the number of the experiment."""
-        recorder = self._known()
-        number = None if recorder is None else recorder.attributes.get("experiment_number")
-        return "experiment" if number is None else f"experiment_{number}"
+    experiment = recorder
 
     @guest
     def _known(self) -> Recorder | None:
-        return self.recorder if _is_first() else None
+        return self._host.recorder if _is_first() else None
+
+    @property
+    def _folder(self) -> str:
+        number = self.recorder.attributes.get("experiment_number")
+        return "experiment" if number is None else f"experiment_{number}"
+
+    @property
+    def save_dir(self) -> str | None:
+        """Where Lightning puts files; None for the trainer's folder."""
+        if self._save_dir is not None or self._path is None:
+            return self._save_dir
+        return str(Path(f"{self._path.removesuffix('.collection')}.artifacts", self._folder))
+
+    @property
+    def name(self) -> str:
+        """A part of the folder of checkpoints, if that is in the trainer's."""
+        return "rigorous" if self.save_dir is None else ""
+
+    @property
+    def version(self) -> str:
+        """A part of the folder of checkpoints, if that is in the trainer's."""
+        return self._folder if self.save_dir is None else ""
+
+    def log_graph(self, model: Any, input_array: Any = None) -> None:
+        """Note the trainer: Lightning calls this before each fit, validation and test."""
+        trainer = getattr(model, "_trainer", None)
+        self._trainer = None if trainer is None else weakref.ref(trainer)
 
     @guest
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log a record."""
-        if not _is_first():
-            return
-        is_of_batches = "epoch" not in metrics and all(key.endswith("_step") for key in metrics)
-        push(self.recorder, {**metrics, "batch" if is_of_batches else "step": step})
+        if _is_first():
+            is_of_batch = "epoch" not in metrics and self._is_evaluating_a_batch()
+            push(self.recorder, {**metrics, "batch" if is_of_batch else "step": step})
+
+    def _is_evaluating_a_batch(self) -> bool:
+        """Whether the trainer itself logs a batch of a validation or test now.
+
+        What hooks log, of the model and of callbacks, has steps of the training.
+        """
+        trainer = None if self._trainer is None else self._trainer()
+        if trainer is None or not (trainer.validating or trainer.testing):
+            return False
+        in_a_hook = trainer.lightning_module._current_fx_name is not None
+        return not in_a_hook and trainer._logger_connector._first_loop_iter is not None
 
     @guest
     def log_hyperparams(self, params: Mapping[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """Set attributes; Lightning calls it again for each fit, validation and test."""
-        if not _is_first():
-            return
-        given = dict(vars(params) if isinstance(params, Namespace) else params)
-        known = self.recorder.local_data
-        new = {key: each for key, each in given.items() if key not in known}
-        set_attributes(self.recorder, new)
+        """Set attributes, at each fit, validation and test; others of the run stay as they are."""
+        if _is_first():
+            given = dict(vars(params) if isinstance(params, Namespace) else params)
+            self._hyperparameters |= given.keys() - self.recorder.local_data.keys()
+            own = {key: value for key, value in given.items() if key in self._hyperparameters}
+            set_attributes(self.recorder, own)
 
     @guest
     def finalize(self, status: str) -> None:
