@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +44,7 @@ def test_trials_of_tune(study: ExperimentCollection, tmp_path: Path) -> None:
 
     tuner = tune.Tuner(
         objective,
-        param_space={"x": tune.grid_search([0, 1, 2]), "kind": None},
+        param_space={"x": tune.grid_search([1, 2]), "kind": None},
         run_config=tune.RunConfig(
             storage_path=str(tmp_path), verbose=0, callbacks=[RayTuneCallback(study, {"m": 1})]
         ),
@@ -48,12 +52,9 @@ def test_trials_of_tune(study: ExperimentCollection, tmp_path: Path) -> None:
     tuner.fit()
     assert study.experiment(1).status is Status.FINISHED
     trials = {row["config"]["x"]: row for row in study.level("trial")}
-    assert {x: row["state"] for x, row in trials.items()} == {
-        0: "complete",
-        1: "complete",
-        2: "failed",
-    }
+    assert {x: row["state"] for x, row in trials.items()} == {1: "complete", 2: "failed"}
     assert "bad" in trials[2]["error"]
+    assert "\x1b" not in trials[2]["error"]  # Ray colors it
     rows = list(study.records.where(trial=trials[1]["trial"]))
     assert [(row["training_iteration"], row["loss"]) for row in rows] == [
         (1, 1.0),
@@ -63,6 +64,89 @@ def test_trials_of_tune(study: ExperimentCollection, tmp_path: Path) -> None:
     assert rows[2]["n"] == {"a": 2}
     assert (rows[0]["vector"].tolist(), math.isnan(rows[0]["odd"])) == ([0.0, 1.0], True)
     assert rows[0]["pid"] is None
+
+
+class Population(tune.Trainable):  # type: ignore[misc,name-defined]
+    """Reports the rate that it has."""
+
+    def setup(self, config: Any) -> None:
+        self.at = 0
+
+    def reset_config(self, new_config: Any) -> bool:
+        return True
+
+    def step(self) -> Any:
+        self.at += 1
+        return {"score": self.config["rate"], "at": self.at}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        (Path(checkpoint_dir) / "at").write_text(json.dumps(self.at))
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        self.at = json.loads((Path(checkpoint) / "at").read_text())
+
+
+def test_configurations_that_a_scheduler_changes(
+    study: ExperimentCollection, tmp_path: Path
+) -> None:
+    """A result has the one that it was made with, and its trial the first one."""
+    scheduler = tune.schedulers.PopulationBasedTraining(
+        time_attr="training_iteration",
+        perturbation_interval=1,
+        hyperparam_mutations={"rate": [100.0]},
+        resample_probability=1.0,
+        synch=True,
+    )
+    tune.Tuner(
+        Population,
+        param_space={"rate": tune.grid_search([1.0, 2.0])},
+        tune_config=tune.TuneConfig(
+            scheduler=scheduler, metric="score", mode="max", reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path),
+            stop={"training_iteration": 2},
+            verbose=0,
+            callbacks=[RayTuneCallback(study)],
+        ),
+    ).fit()
+    rows = list(study.records)
+    assert [row["config"]["rate"] for row in rows] == [row["score"] for row in rows]
+    assert {row["score"] for row in rows} == {1.0, 2.0, 100.0}
+    assert sorted(row["config"]["rate"] for row in study.level("trial")) == [1.0, 2.0]
+
+
+def test_a_trial_that_recovers_and_a_search_that_is_interrupted(
+    study: ExperimentCollection, tmp_path: Path
+) -> None:
+    """The error is not one of the trial; after Ctrl-C Tune returns, but the run is stopped."""
+    driver, mended = os.getpid(), tmp_path / "mended"
+
+    def objective(config: Any) -> None:
+        for step in range(2):
+            tune.report({"step": step})
+            if config["x"] == 0 and not mended.exists():
+                mended.touch()
+                raise ValueError("bad")
+        if config["x"] == 1:
+            os.kill(driver, signal.SIGINT)
+            time.sleep(60)
+
+    tune.Tuner(
+        objective,
+        param_space={"x": tune.grid_search([0, 1, 2])},
+        tune_config=tune.TuneConfig(max_concurrent_trials=1),
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path),
+            failure_config=tune.FailureConfig(max_failures=1),
+            verbose=0,
+            callbacks=[RayTuneCallback(study)],
+        ),
+    ).fit()
+    assert study.experiment(1).status is Status.STOPPED
+    rows = [(row["config"]["x"], row["state"], row["error"]) for row in study.level("trial")]
+    assert rows == [(0, "complete", None), (1, None, None)]
+    assert [row["step"] for row in study.records] == [0, 0, 1, 0, 1]
 
 
 def test_a_search_that_is_restored(study: ExperimentCollection, tmp_path: Path) -> None:

@@ -54,10 +54,10 @@ class Host:
         if self.run is not None:
             self.run.fail()
 
-    def finish(self) -> None:
+    def finish(self, status: str = "finished") -> None:
         """End the run that began here."""
         if self.run is not None:
-            self.run.finish()
+            self.run.finish(status)
 
     def __getstate__(self) -> dict[str, Any]:
         """Processes that are spawned get the recorder; the run ends in the one that began it."""

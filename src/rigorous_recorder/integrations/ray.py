@@ -1,7 +1,8 @@
-"""Ray: callbacks for Tune's ``Tuner`` and for Train's ``RunConfig``."""
+"""Ray: a callback for Tune's ``Tuner``, and that for Train's ``RunConfig``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -9,14 +10,15 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push, set_attributes
 from .host import Capture, Host, Place
+from .ray_train import RayTrainCallback
 from .requirement import required
 
 with required("ray[train,tune]>=2.50"):
-    from ray.train import UserCallback
     from ray.tune.logger import LoggerCallback
 
 __all__ = ["RayTrainCallback", "RayTuneCallback"]
 
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
 #: What Tune adds to the results that a trial reports.
 _OF_TUNE: Final = frozenset(
     {
@@ -44,9 +46,10 @@ class RayTuneCallback(LoggerCallback):
     """Logs trials: ``tune.RunConfig(callbacks=[RayTuneCallback("data/study")])``.
 
     A trial is a child with ``trial``, its number from 0 in the order of their starts, ``trial_id``,
-    ``config``, and at its end ``state``: "complete", or "failed" with ``error``. A record is a result that it
-    reported: ``training_iteration``, ``time_total_s`` and its metrics. A trial that goes on after a
-    failure, or is restored, goes on in its child.
+    ``config``, and at its end ``state``: "complete", or "failed" with ``error``. A record is a result
+    that it reported: ``training_iteration``, ``time_total_s`` and its metrics, and ``config`` where a
+    scheduler has given the trial another one. A trial that goes on after a failure goes on in its
+    child. After Ctrl-C, with which Tune ends normally, the run that began here is stopped.
 
     Args:
         place: a collection or its path, in which a run begins with the first trial and ends with the
@@ -68,6 +71,8 @@ class RayTuneCallback(LoggerCallback):
         super().__init__()
         self._host = Host(place, info, resume=resume, capture=capture)
         self._trials: dict[str, Recorder] = {}
+        self._configs: dict[str, Any] = {}
+        self._ended: set[str] = set()
 
     @guest
     def log_trial_start(self, trial: Any) -> None:
@@ -79,6 +84,7 @@ class RayTuneCallback(LoggerCallback):
         if name not in self._trials:
             number = len(self._trials)
             self._trials[name] = self._host.recorder.child(trial=number, trial_id=name)
+            self._configs[name] = trial.config
             set_attributes(self._trials[name], {"config": trial.config})
         return self._trials[name]
 
@@ -87,61 +93,26 @@ class RayTuneCallback(LoggerCallback):
         """Log a result; the iteration that Tune hands over is one of its control loop."""
         own = {key: result[key] for key in ("training_iteration", "time_total_s") if key in result}
         metrics = {key: value for key, value in result.items() if key not in _OF_TUNE}
-        push(self._of(trial), {**own, **metrics})
+        recorder = self._of(trial)
+        # A new one is set before the last result with the old one is handed over.
+        is_new = trial.config is not self._configs[trial.trial_id]
+        config = {"config": result.get("config")} if is_new else {}
+        push(recorder, {**own, **metrics, **config})
 
     @guest
     def log_trial_end(self, trial: Any, failed: bool = False) -> None:
         """Set the state of a trial."""
+        self._ended.add(trial.trial_id)
         self._of(trial).update(state="failed" if failed else "complete")
 
     @guest
     def on_experiment_end(self, trials: Any, **info: Any) -> None:
-        """Set the errors of trials, which Tune knows only now; end the run that it began."""
+        """Set the errors of trials, which Tune knows only now; end the run that began here."""
         for trial in trials:
-            error = trial.get_error()
-            if error is not None:
-                self._of(trial).update(error=str(error))
-        self._host.finish()
-
-
-class RayTrainCallback(UserCallback):
-    """Logs reports of workers: ``ray.train.RunConfig(callbacks=[RayTrainCallback(run)])``.
-
-    A record is a report: ``report``, its number from 0, and the worker's metrics. The configuration
-    of the training loop is the attribute ``config``. Errors of workers are ``worker_errors``.
-
-    Args:
-        recorder: a started run, or a recorder: Train copies the callback into its controller's
-            process, and the run belongs to yours.
-        ranks: "first" for the worker of rank 0 alone, or "each" for a child with ``rank`` for each
-            of them.
-    """
-
-    def __init__(
-        self, recorder: Recorder | Run, *, ranks: Literal["first", "each"] = "first"
-    ) -> None:
-        self._recorder = recorder.recorder if isinstance(recorder, Run) else recorder
-        self._ranks, self._reports = ranks, 0
-        self._children: dict[int, Recorder] = {}
-
-    @guest
-    def after_report(
-        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any
-    ) -> None:
-        """Log a report of all workers."""
-        if not self._reports:
-            set_attributes(self._recorder, {"config": run_context.train_loop_config or {}})
-        number, self._reports = self._reports, self._reports + 1
-        for rank, values in enumerate(metrics if self._ranks == "each" else metrics[:1]):
-            if rank not in self._children:
-                is_each = self._ranks == "each"
-                self._children[rank] = (
-                    self._recorder.child(rank=rank) if is_each else self._recorder
-                )
-            push(self._children[rank], {"report": number, **values})
-
-    @guest
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """Set the attribute ``worker_errors``."""
-        texts = {str(rank): str(error) for rank, error in worker_exceptions.items()}
-        self._recorder.update(worker_errors=texts)
+            if trial.status == trial.ERROR:  # others may have an error that they recovered from
+                self._of(trial).update(error=_COLOR.sub("", str(trial.get_error())))
+        # After Ctrl-C those that ran are terminated as well, but have no end of their own.
+        is_whole = (
+            all(trial.is_finished() for trial in trials) and self._trials.keys() <= self._ended
+        )
+        self._host.finish("finished" if is_whole else "stopped")
