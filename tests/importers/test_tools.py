@@ -97,6 +97,24 @@ def test_mlflow_system_metrics_and_own_tags_are_apart(make: Any, tmp_path: Path)
     assert row["source_tags"] == {"mlflow.source.type": "LOCAL", "mlflow.mine": "x"}
 
 
+def test_mlflow_deletes_no_runs_below_a_deleted_one(tmp_path: Path) -> None:
+    """They do not inherit that it was; one of them that was deleted itself is."""
+    file = tmp_path / "mlflow.db"
+    shutil.copyfile(DATA / "mlflow" / "sqlite" / "mlflow.db", file)
+    found = []
+    for name in ("parent", "grandchild"):
+        with closing(sqlite3.connect(file)) as database, database:
+            update = "UPDATE runs SET lifecycle_stage = 'deleted' WHERE name = ?"
+            database.execute(update, (name,))
+        rows = rows_in(file, tmp_path)
+        found.append({row["run"]: row.get("deleted") for row in rows})
+    others = {"failed": None, "open": None}
+    assert found == [
+        {"parent": True, "child": False, "grandchild": False, **others},
+        {"parent": True, "child": False, "grandchild": True, **others},
+    ]
+
+
 def test_mlflow_models_in_folders_are_no_runs(tmp_path: Path) -> None:
     """A model that was logged is beside the runs of its experiment, and looks like them."""
     pytest.importorskip("yaml")

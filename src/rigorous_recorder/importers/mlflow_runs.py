@@ -84,4 +84,13 @@ def in_order(runs: list[Run]) -> Iterator[Run]:
             above.append(now)
             now = by_id.get(now.parent) if now.parent is not None else None
         for each in reversed(above):
-            yield each if each.parent in by_id else each._replace(parent=None)
+            yield _below(each, None if each.parent is None else by_id.get(each.parent))
+
+
+def _below(run: Run, parent: Run | None) -> Run:
+    """A run as it is below its parent: MLflow deletes that alone, so its attribute is not inherited."""
+    if parent is None:
+        return run._replace(parent=None)
+    if parent.about["deleted"] and not run.about["deleted"]:
+        return run._replace(about={**run.about, "deleted": False})
+    return run
