@@ -36,6 +36,16 @@ CREATE TABLE metrics (id INTEGER PRIMARY KEY, run_id, timestamp, run_name, step,
 CREATE TABLE system_metrics (id INTEGER PRIMARY KEY, run_id, timestamp, run_name, metrics);
 CREATE TABLE configs (id INTEGER PRIMARY KEY, run_id, run_name, config);
 """
+GOODSEED = """
+CREATE TABLE run_meta (key, value);
+CREATE TABLE configs (path, type_tag, value);
+CREATE TABLE metric_series (id, path);
+CREATE TABLE metric_points (series_id, step REAL, y REAL, ts);
+CREATE TABLE string_series (id, path);
+CREATE TABLE string_points (series_id, step REAL, value, ts);
+INSERT INTO metric_series VALUES (1, 'loss'), (2, 'acc');
+INSERT INTO string_series VALUES (1, 'x');
+"""
 
 
 def tensorboard(folder: Path, size: int) -> None:
@@ -79,6 +89,32 @@ def trackio(folder: Path, size: int) -> None:
             store.execute("INSERT INTO system_metrics VALUES (?, ?, ?, ?, ?)", row)
 
 
+def goodseed(folder: Path, size: int) -> None:
+    """Numbers and texts are in tables of their own, both of which grow."""
+    with database(folder / "run.sqlite", GOODSEED) as store:
+        for at in range(size):
+            row = 1 + at % 2, at // 2, at / 4, at
+            store.execute("INSERT INTO metric_points VALUES (?, ?, ?, ?)", row)
+            store.execute("INSERT INTO string_points VALUES (1, ?, ?, ?)", (at, f"text {at}", at))
+
+
+def sacred(folder: Path, size: int) -> None:
+    """All that was logged so far is in one file, by metrics."""
+    run = folder / "1"
+    run.mkdir(exist_ok=True)
+    (run / "run.json").write_text('{"status": "RUNNING"}')
+    (run / "config.json").write_text('{"lr": 0.5}')
+    metrics = {}
+    for name, places in (("loss", range(0, size, 2)), ("acc", range(1, size, 2))):
+        times = [f"2026-01-01T00:00:{at:02}" for at in places]
+        metrics[name] = {
+            "steps": [*places],
+            "timestamps": times,
+            "values": [at / 4 for at in places],
+        }
+    (run / "metrics.json").write_text(json.dumps(metrics))
+
+
 def csv(folder: Path, size: int) -> None:
     """The last row is cut off before its last cell."""
     rows = "".join(f"{at},{at / 4}\n" for at in range(size))
@@ -104,7 +140,10 @@ def huggingface(folder: Path, size: int) -> None:
     (folder / "trainer_state.json").write_text(json.dumps({"log_history": log}))
 
 
-SOURCES = [tensorboard, wandb, mlflow, mlflow_files, trackio, csv, jsonl, lightning, huggingface]
+SOURCES = [
+    tensorboard, wandb, mlflow, mlflow_files, trackio, goodseed, sacred, csv, jsonl, lightning,
+    huggingface,
+]  # fmt: skip
 
 
 @contextmanager
@@ -220,9 +259,11 @@ def check(write: Any, folder: Path, patch: pytest.MonkeyPatch, steps: range) -> 
             assert import_runs(source, collection).records == 0
 
 
-@pytest.mark.parametrize("write", [mlflow, mlflow_files], ids=lambda write: write.__name__)
+@pytest.mark.parametrize(
+    "write", [mlflow, mlflow_files, goodseed, sacred], ids=lambda write: write.__name__
+)
 def test_a_kill_within_records(write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a call that is being written, and of metrics of which one is behind."""
+    """Of a call that is being written, and of metrics or tables of which one is behind."""
     check(write, tmp_path, monkeypatch, range(13, 16, 2))
 
 

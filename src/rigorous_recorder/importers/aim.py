@@ -34,7 +34,8 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     for file in files_below(here / _FOLDER if (here / _FOLDER).is_dir() else here):
         if file.name == _ABOUT and file.parent.name == _FOLDER:
             stored = (each for each in files_below(file.parent) if not _is_note(each))
-            yield Source(file.parent.parent, (file, *stored), run_name(file.parent.parent, path))
+            name = run_name(file.parent.parent, path)
+            yield Source(file.parent.parent, (file, *stored), name, is_ordered=False)
 
 
 def _is_note(path: Path) -> bool:

@@ -28,7 +28,8 @@ _SYSTEM: Final = "monitoring/"
 def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
     for file in files_below(path):
         if file.suffix == ".sqlite" and is_sqlite(file, *_TABLES):
-            yield Source(file, (file, file.with_name(f"{file.name}-wal")), file.stem)
+            files = file, file.with_name(f"{file.name}-wal")
+            yield Source(file, files, file.stem, is_ordered=False)
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
