@@ -262,6 +262,21 @@ def test_bars_that_wait_to_be_logged_are_folded_all_the_same() -> None:
     assert [each for each in Kept.lines if each != "warning"] == ["outer 4", "inner 4"]
 
 
+def test_a_frozen_program_does_not_start_itself_to_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its executable is no Python; the run goes on, and a line reports it."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
+        with collection.new_experiment(capture="console") as run:
+            print("shown")
+            run.push(loss=1.0)
+        assert len(collection.records) == 1
+    out, err = capsys.readouterr()
+    assert out == "shown\n"
+    assert "the console of the run is not recorded: OSError: a program that is frozen" in err
+
+
 def test_what_comes_too_fast_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is forwarded, and does not fill the memory; the log says how much is missing."""
     monkeypatch.setattr(console_process, "_LONGEST_QUEUE", 10)

@@ -25,6 +25,19 @@ BEGIN = """
 import contextlib, io, os, signal, subprocess, sys, termios, threading, time
 from rigorous_recorder import ExperimentCollection
 collection = ExperimentCollection(sys.argv[1], quiet=True)
+os.environ["OF_TRAINING"] = str(os.getpid())
+def recording_process():
+    # No child, but with our environment; who starts it ends soon.
+    import psutil
+    while psutil.Process().children():
+        time.sleep(0.01)
+    (found,) = [
+        each
+        for each in psutil.process_iter(["cmdline", "environ"])
+        if any(part.endswith("console_process.py") for part in each.info["cmdline"] or ())
+        and (each.info["environ"] or {}).get("OF_TRAINING") == str(os.getpid())
+    ]
+    return found
 """
 SECONDS = 60
 
@@ -73,11 +86,9 @@ def test_what_was_written_before_a_kill_is_recorded(tmp_path: Path) -> None:
 def test_a_training_goes_on_without_the_process_that_records(tmp_path: Path) -> None:
     """All that is written arrives; a line reports that it is not recorded any more."""
     body = """
-    import psutil
     with collection.new_experiment(capture="console") as run:
         print("recorded", flush=True)
-        (helper,) = psutil.Process().children()
-        helper.kill()
+        recording_process().kill()
         for n in range(20000):
             print("line", n)
         subprocess.run(["echo", "child"])
@@ -95,10 +106,29 @@ def test_a_training_goes_on_without_the_process_that_records(tmp_path: Path) -> 
     assert done.stderr.count(b"is not recorded any more") == 1
 
 
+def test_a_training_can_wait_for_all_its_children_or_kill_them(tmp_path: Path) -> None:
+    """The process that records is none of them."""
+    body = """
+    run = collection.start(capture="console")
+    print("first", flush=True)
+    recording_process()
+    if not (child := os.fork()):
+        os._exit(0)
+    assert os.wait()[0] == child
+    with contextlib.suppress(ChildProcessError):
+        os.wait()
+    run.finish()
+    """
+    pytest.importorskip("psutil", reason="psutil is not installed")
+    subprocess.run(script(tmp_path / "c", body), capture_output=True, check=True, timeout=SECONDS)
+    assert lines_of(tmp_path / "c") == ["first"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_process_that_records_loads_only_what_logging_needs(tmp_path: Path) -> None:
     """Of a collection with records; the training has loaded the rest."""
     pytest.importorskip("numpy", reason="numpy is not installed")
+    pytest.importorskip("psutil", reason="psutil is not installed")
     body = """
     import numpy, pyarrow.compute
     with collection.new_experiment(lr=1) as run:
@@ -106,8 +136,7 @@ def test_the_process_that_records_loads_only_what_logging_needs(tmp_path: Path) 
     run = collection.start(capture="console")
     with collection.new_experiment(capture="console"):
         print("a line")
-    children = open(f"/proc/self/task/{os.getpid()}/children").read()
-    maps = open(f"/proc/{int(children)}/maps").read()
+    maps = open(f"/proc/{recording_process().pid}/maps").read()
     loaded = [name for name in ("libarrow", "numpy", "pandas", "pyarrow/_compute") if name in maps]
     print(loaded)
     """

@@ -51,6 +51,9 @@ class _Redirection:
     """The redirected streams of this process, for one or several runs at once."""
 
     def __init__(self) -> None:
+        if getattr(sys, "frozen", False):  # the executable is the program itself, not Python
+            message = "a program that is frozen into one file has no Python to start a process with"
+            raise OSError(message)
         self._process = os.getpid()
         self._numbers = itertools.count(1)
         self._runs: set[int] = set()
@@ -63,7 +66,7 @@ class _Redirection:
             self._streams = streams()
             self._control, theirs = socket.socketpair()
             with theirs:
-                self._helper = self._started(theirs.fileno())
+                self._starter = self._started(theirs.fileno())
         self._order = InOrder(
             _with_one_target([e for e in self._streams if isinstance(e, Redirected)])
         )
@@ -175,6 +178,7 @@ class _Redirection:
 
     def _watch(self) -> None:
         """Take over if the process that forwards is killed; tidy up after its end."""
+        self._starter.wait()
         poll = select.poll()
         poll.register(self._control.fileno(), 0)
         poll.poll()
@@ -194,7 +198,11 @@ class _Redirection:
         for each in self._streams:
             each.close()
         self._control.close()
-        self._helper.wait()
+        for answer in self._answers.values():
+            with suppress(
+                ChildProcessError
+            ):  # it is our child only if we are init, as in containers
+                os.waitpid(answer["process"], 0)
 
 
 @contextmanager

@@ -206,7 +206,7 @@ class _Forwarder:
 
     def _answer(self, answer: dict[str, Any]) -> None:
         with suppress(OSError):
-            self._control.sendall(json.dumps(answer).encode() + b"\n")
+            self._control.sendall(json.dumps({**answer, "process": os.getpid()}).encode() + b"\n")
 
 
 def is_ready(number: int, event: int, milliseconds: float | None) -> bool:
@@ -244,7 +244,12 @@ def _change_modes(target: int, before: list[Any], after: list[Any]) -> None:
 
 
 def main() -> None:
-    """Forward and log until no process can write to the streams."""
+    """Forward and log until no process can write to the streams.
+
+    It is no child of the training, which may wait for all of its children, or kill them.
+    """
+    if os.fork():
+        os._exit(0)
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
         signal.signal(each, signal.SIG_IGN)
     sys.setswitchinterval(0.0002)  # forwarding does not wait for the log
