@@ -269,7 +269,7 @@ def test_a_frozen_program_does_not_start_itself_to_record(
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     with ExperimentCollection(tmp_path / "c", quiet=True) as collection:
         with collection.new_experiment(capture="console") as run:
-            print("shown")
+            sys.stdout.write("shown\n")
             run.push(loss=1.0)
         assert len(collection.records) == 1
     out, err = capsys.readouterr()
