@@ -16,6 +16,9 @@ from .target import Collection, complete_experiment, open_collection
 
 __all__ = ["EXAMPLES", "show"]
 
+#: They have hundreds of lines.
+_LONG_SECTIONS = frozenset({"packages", "dependencies"})
+
 EXAMPLES = "Examples: `rigorous show data/my_study`, `rigorous show data/my_study 2-5 --depth 1`"
 
 
@@ -112,7 +115,8 @@ def _print_environments(experiments: list[Experiment], *, as_json: bool) -> None
             print_text(f"{json_line({**number, 'environment': dict(found)})}\n")
             continue
         shown = {**found, **_sizes(found.get("dependencies"))}
-        parts = [f"  {section}\n{_lines(facts)}" for section, facts in shown.items()]
+        ordered = sorted(shown, key=_LONG_SECTIONS.__contains__)  # the short ones first
+        parts = [f"  {section}\n{_lines(shown[section])}" for section in ordered]
         text = "".join(parts) or "  nothing was captured: start the run with capture=True\n"
         print_text(f"experiment {each.number} (error_number {each['error_number']})\n{text}")
 

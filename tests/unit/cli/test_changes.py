@@ -197,6 +197,7 @@ def test_environments_are_shown_and_compared(run: Run, tmp_path: Path) -> None:
     ]
     assert shown[2] == "experiment 2 (error_number 0)"
     assert [line for line in shown if line.startswith("    version: 3.")]
+    assert shown.index("  machine") < shown.index("  packages")
     one, two = run("show", tmp_path / "study", "--environment", "--json").json
     assert one == {"experiment_number": 1, "error_number": 0, "environment": {}}
     assert "pyarrow" in two["environment"]["packages"]
