@@ -423,8 +423,13 @@ class LiveTable:
         return Room(old.capacity, old.spill, max(old.cells, FIRST_CELLS))
 
     def _room_after(self, segment: Segment) -> Room:
-        """Room for the rows after a segment: as it has, unless other rows would fit it better."""
+        """Room for the rows after a segment: as it has, unless other rows would fit it better.
+
+        One that was handed over almost empty was too large for a new column: so the next one is small.
+        """
         room, used = self._room_of(segment), segment.cells(segment.rows)
+        if GROWTH * segment.rows < room.rows:
+            return Room(FIRST_ROWS, FIRST_SPILL, FIRST_CELLS)
         is_fit = 2 * used >= room.cells and 2 * segment.rows >= room.rows
         return room if is_fit else self._balanced(segment, room)
 
