@@ -9,15 +9,18 @@ import struct
 import subprocess
 import sys
 import threading
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._keys import EXPERIMENT_KEYS
 from rigorous_recorder.errors import ArgumentError
-from rigorous_recorder.importers import find_runs, import_runs
+from rigorous_recorder.importers import files, find_runs, import_runs
 from rigorous_recorder.importers.event_frames import masked_crc
 
 from .test_offline_formats import MAKERS
@@ -341,3 +344,40 @@ def test_a_database_that_was_begun_anew_is_read_from_its_start(name: str, tmp_pa
     first, _ = found[0]
     assert found == [(first, False), (first, True), (0, True)]
     assert first > 0
+
+
+def test_an_import_looks_at_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many formats there are: folders are listed once, and files opened once to see what they are."""
+    counts: Counter[tuple[str, Path]] = Counter()
+
+    def counted(function: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def call(path: Path) -> Any:
+            counts[function.__name__, path] += 1
+            return function(path)
+
+        return call
+
+    monkeypatch.setattr(files, "_files_below", counted(files._files_below))
+    monkeypatch.setattr(files, "_first_bytes", counted(files._first_bytes))
+    file = tmp_path / "runs" / "a" / "events.out.tfevents.1.host"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(scalar("loss", 0, 1.0))
+    found: list[Any] = []
+    assert import_runs(tmp_path / "runs", tmp_path / "study", found=found.extend).records == 1
+    assert [format_.name for format_, _ in found] == ["tensorboard"]
+    assert counts == {("_files_below", tmp_path / "runs"): 1, ("_first_bytes", file): 1}
+
+
+def test_a_state_that_is_damaged_is_that_of_a_source_that_was_not_imported(tmp_path: Path) -> None:
+    """Its records are skipped, not doubled; states of other sources count."""
+    lines = [f'{{"x": {number}}}\n' for number in range(3)]
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text("".join(lines), "utf-8")
+    study = tmp_path / "study.collection"
+    import_runs([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], study)
+    states = study / "imports.jsonl"
+    first, second = states.read_text("utf-8").splitlines()
+    for damaged in ('"x": 1}', "{", '{"a": 1', f"{first[:-9]}}}", "{7: {}}", '{"jsonl:x": [1]}'):
+        states.write_text(f"{damaged}\n{second}\n", "utf-8")
+        done = import_runs([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], study)
+        assert (done.records, done.unchanged) == (0, 1)

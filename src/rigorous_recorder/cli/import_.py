@@ -96,9 +96,9 @@ def import_(
         raise typer.BadParameter(message, param_hint="COLLECTION")
     options = {"parent": parent} if parent else {}
     sources = paths if dry_run and len(paths) == 1 else paths[:-1]
-    found = find_runs(sources, format=name, **options)
-    _print_found(found)
     if dry_run:
+        found = find_runs(sources, format=name, **options)
+        _print_found(found)
         _print_runs(found)
         return
     with _progress() as shown, _until_interrupted() as goes_on:
@@ -109,6 +109,7 @@ def import_(
             follow=goes_on if follow else False,
             jobs=jobs,
             progress=shown,
+            found=_print_found,
             **options,
         )
     _print_report(done.report)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from os import walk
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rigorous_recorder._lazy import lazy_module
 
@@ -24,6 +24,7 @@ else:
 __all__ = [
     "NUMPY_CODES",
     "files_below",
+    "first_bytes",
     "listed_once",
     "read_bounded",
     "read_json",
@@ -53,36 +54,67 @@ _TAGS_OF_1_2: Final = {
     ),
 }
 _NAMED: Final = re.compile(r"python/(?:name|module):(.+)")
-_LISTED: ContextVar[dict[Path, list[Path]] | None] = ContextVar("listed", default=None)
+#: So many bytes distinguish databases from other files.
+_FIRST: Final = 16
+
+
+class _Looking(NamedTuple):
+    """What was seen of folders and files, while formats look at them."""
+
+    listed: dict[Path, list[Path]]
+    first: dict[Path, bytes]
+
+
+_LOOKING: ContextVar[_Looking | None] = ContextVar("looking", default=None)
 
 
 @contextmanager
 def listed_once() -> Iterator[None]:
-    """Inside, folders are listed once, however many formats look at them."""
-    token = _LISTED.set({})
+    """Inside, folders are listed once and files opened once, however many formats look at them."""
+    token = _LOOKING.set(_Looking({}, {}))
     try:
         yield
     finally:
-        _LISTED.reset(token)
+        _LOOKING.reset(token)
 
 
 def files_below(path: Path) -> Iterator[Path]:
     """The files at or below a path, sorted; links to folders are not followed."""
     if path.is_file():
         yield path
-    elif (listed := _LISTED.get()) is None:
+    elif (looking := _LOOKING.get()) is None:
         yield from _files_below(path)
     else:
-        if path not in listed:
-            listed[path] = list(_files_below(path))
-        yield from listed[path]
+        if path not in looking.listed:
+            looking.listed[path] = list(_files_below(path))
+        yield from looking.listed[path]
 
 
 def _files_below(path: Path) -> Iterator[Path]:
     for folder, folders, names in walk(path):
         folders.sort()
+        parent = Path(folder)
         for name in sorted(names):
-            yield Path(folder, name)
+            yield parent / name
+
+
+def first_bytes(path: Path) -> bytes:
+    """The first 16 bytes of a file; none if it can't be read."""
+    looking = _LOOKING.get()
+    found = None if looking is None else looking.first.get(path)
+    if found is None:
+        found = _first_bytes(path)
+        if looking is not None:
+            looking.first[path] = found
+    return found
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(_FIRST)
+    except OSError:
+        return b""
 
 
 def read_bounded(path: Path, report: Report, *, most: int = MOST_BYTES) -> bytes | None:
@@ -203,5 +235,5 @@ def _scalar(parts: list[Any]) -> Any:
 
 def run_name(folder: Path, given: Path) -> str:
     """The name of a run without one: its path below the path that was given, or its folder's name."""
-    below = folder.relative_to(given).as_posix() if folder.is_relative_to(given) else "."
-    return folder.name if below == "." else below
+    top = f"{given}/".replace("//", "/")
+    return str(folder).removeprefix(top) if str(folder).startswith(top) else folder.name

@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -121,6 +122,7 @@ def import_runs(  # noqa: PLR0913 - all but two by keyword
     follow: bool | Callable[[], bool] = False,
     jobs: int | None = None,
     progress: Callable[[int, int, int], None] | None = None,
+    found: Callable[[Found], None] | None = None,
     **options: Any,
 ) -> Imported:
     """Import the runs of other tools: the tree and all values of them, each once.
@@ -136,6 +138,7 @@ def import_runs(  # noqa: PLR0913 - all but two by keyword
         jobs: how many processes read sources at once, with the same result; None for as many as there
             are cores, if there is enough to read.
         progress: is called with the number of sources done, of all of them, and of records.
+        found: is called with what was found, before anything is written.
         options: what some formats take: ``parent=["fold"]`` for CSV, JSONL and Parquet.
 
     Raises:
@@ -149,32 +152,34 @@ def import_runs(  # noqa: PLR0913 - all but two by keyword
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         message = f"jobs={jobs!r}: expected a number of processes, 1 or more, or None"
         raise ArgumentError(message)
-    if not isinstance(collection, ExperimentCollection):
-        find_runs(sources, format=format, **options)  # raises before anything is created
-        with ExperimentCollection(collection) as opened:
-            return import_runs(
-                sources,
-                opened,
-                format=format,
-                follow=follow,
-                jobs=jobs,
-                progress=progress,
-                **options,
-            )
-    importing = _Importing(collection, progress)
+    paths = _paths(sources)
+    watch = _watch(paths) if follow else None  # what is written from now on is seen later
 
     def find_all() -> Found:
-        return find_runs(sources, format=format, **options)
+        return find_runs(paths, format=format, **options)
 
-    if not follow:
-        importing.once(find_all(), jobs)
+    first = find_all()  # raises before anything is created
+    if found is not None:
+        found(first)
+    with ExitStack() as opened:
+        if not isinstance(collection, ExperimentCollection):
+            collection = opened.enter_context(ExperimentCollection(collection))
+        importing = _Importing(collection, progress)
+        if watch is None or follow is False:
+            importing.once(first, jobs)
+            return importing.done
+        following = _Following(importing, find_all, watch)
+        following.begin(first, jobs)
+        while follow is True or follow():
+            time.sleep(following.pause)
+            following.go_on()
         return importing.done
-    following = _Following(importing, find_all, _paths(sources))
-    following.begin(jobs)
-    while follow is True or follow():
-        time.sleep(following.pause)
-        following.go_on()
-    return importing.done
+
+
+def _watch(paths: Iterable[str | PathLike[str]]) -> Watch:
+    watch = Watch(path for path in paths if "://" not in str(path))
+    watch.look()
+    return watch
 
 
 class _Following:
@@ -184,11 +189,11 @@ class _Following:
         self,
         importing: _Importing,
         find_all: Callable[[], Found],
-        paths: list[str | PathLike[str]],
+        watch: Watch,
     ) -> None:
         self._importing = importing
         self._find_all = find_all
-        self._watch = Watch(path for path in paths if "://" not in str(path))
+        self._watch = watch
         self._found: Found = []
         #: The sources of which a file is one, by their numbers.
         self._by_file: dict[str, set[int]] = {}
@@ -197,10 +202,9 @@ class _Following:
         #: After how many seconds to look again.
         self.pause = _SHORTEST
 
-    def begin(self, jobs: int | None) -> None:
-        """Import all that is there."""
-        self._watch.look()
-        self._find()
+    def begin(self, found: Found, jobs: int | None) -> None:
+        """Import all that was found."""
+        self._know(found)
         self._importing.once(self._found, jobs)
 
     def go_on(self) -> None:
@@ -221,6 +225,9 @@ class _Following:
             found = self._find_all()
         except ArgumentError:
             found = []  # it was moved, and may come back
+        self._know(found)
+
+    def _know(self, found: Found) -> None:
         self._found = [(format_, replace(source, is_written=True)) for format_, source in found]
         self._by_file, self._unwatched = {}, set()
         for number, (_, source) in enumerate(self._found):

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from zlib import crc32
 
 from .contract import Event, Position, Report
+from .files import first_bytes
 
 __all__ = ["columns_of", "is_sqlite", "opened", "resumed", "rows"]
 
@@ -29,11 +30,7 @@ _ERRORS: Final = (sqlite3.Error, UnicodeError)
 
 def is_sqlite(path: Path, *tables: str, columns: tuple[str, ...] = ()) -> bool:
     """Whether a file is a database that has these tables, and these columns in the first of them."""
-    try:
-        with path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                return False
-    except OSError:
+    if first_bytes(path) != _MAGIC:
         return False
     return any(_has_tables(path, tables, columns, is_copy=each) for each in (False, True))
 

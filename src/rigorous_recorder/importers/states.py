@@ -18,6 +18,7 @@ __all__ = ["States", "turn"]
 #: A file that is larger, and several times larger than what counts of it, is written anew.
 _LARGE: Final = 1 << 20
 _TIMES: Final = 4
+_DECODER: Final = json.JSONDecoder()
 
 
 class States:
@@ -32,9 +33,12 @@ class States:
         self._read_to = 0
 
     def __getitem__(self, key: str) -> dict[str, Any]:
-        """A copy of the state of a key; empty if there is none."""
-        found: dict[str, Any] = json.loads(self._texts.get(key, "{}"))
-        return found
+        """A copy of the state of a key; empty if there is none, or a damaged one."""
+        try:
+            found = json.loads(self._texts.get(key, "{}"))
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def load(self) -> None:
         """Read all lines; one that is not whole is of an import that was killed, and does not count."""
@@ -51,11 +55,15 @@ class States:
             pass
 
     def _take(self, line: bytes) -> None:
+        """Take a line ``{"key": state}``, of which the state is parsed once it is needed."""
+        text = line.decode("utf-8", "replace")
         try:
-            (key, state), *_ = json.loads(line).items()
-        except (ValueError, AttributeError, RecursionError):
+            key, end = _DECODER.raw_decode(text, 1)
+            state = text[end + 1 : text.rindex("}")].strip()
+        except (ValueError, RecursionError):
             return
-        self._texts[key] = json.dumps(state)
+        if isinstance(key, str):
+            self._texts[key] = state
 
     def update(self, changed: Mapping[str, Mapping[str, Any]]) -> None:
         """Set states, durably.
