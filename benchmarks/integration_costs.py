@@ -183,6 +183,19 @@ def stable_baselines3(logger: str, folder: Path, clock: Clock) -> None:
     rows.close()
 
 
+def wandb(logger: str, folder: Path, clock: Clock) -> None:
+    """``run.log`` of five values; both record the console and the machine, as they do by default."""
+    if logger == "ours":
+        import rigorous_recorder.wandb as module
+    else:
+        import wandb as module
+    run = module.init(project="study", dir=folder)
+    clock.watch(run, "log")
+    for step in range(clock.steps):
+        run.log({f"value_{n}": step + 0.5 for n in range(5)})
+    run.finish()
+
+
 #: The callbacks of Transformers, and their loggers.
 NAMES = {
     "RigorousCallback": "ours",
@@ -195,6 +208,7 @@ CASES: dict[str, tuple[Training, list[str]]] = {
     "transformers": (transformers, ["tensorboard", "wandb", "trackio"]),
     "keras": (keras, ["wandb"]),
     "stable_baselines3": (stable_baselines3, ["tensorboard"]),
+    "wandb": (wandb, ["wandb"]),
 }
 
 

@@ -32,6 +32,7 @@ with wandb.init(project="demo", id="abc", name="first", mode="offline", notes="n
                 job_type="j", tags=["a", "b"], config={{"lr": 0.1, "layers": [1, 2]}}) as run:
     wandb.config.update({{"optimizer": {{"name": "adam"}}}})
     wandb.config.more = "m"
+    wandb.config.job_type = "of the configuration"
     wandb.define_metric("accuracy", summary="max,min")
     for step in range(5):
         wandb.log({{"loss": 1 / (step + 1), "accuracy": [0.1, 0.4, 0.3, 0.2, 0.25][step]}})
@@ -98,8 +99,9 @@ def test_a_script_logs_what_the_originals_own_file_has(tmp_path: Path) -> None:
     theirs_too = [row for row in expected if "part" not in row]
     # As text, in which NaN equals itself; the original has the keys of a dict in any order.
     assert repr(ordered(records)) == repr(ordered(theirs_too))
-    for key in ("lr", "layers", "optimizer", "more", "notes", "group", "job_type", "tags", "run"):
-        assert ours[key] == theirs[key], key
+    names = "lr layers optimizer more config.job_type notes group job_type tags run"
+    assert [ours[key] for key in names.split()] == [theirs[key] for key in names.split()]
+    assert (ours["job_type"], ours["config.job_type"]) == ("j", "of the configuration")
     assert (ours["run_id"], ours["project"], ours["exit_code"]) == ("abc", "demo", 0)
     assert ours["summary"] == {"accuracy": {"max": 0.4, "min": 0.1}, "best": 7}
     assert theirs["summary"]["accuracy"] == ours["summary"]["accuracy"]

@@ -252,7 +252,7 @@ class SourceTarget:
         given = {key: value for key, value in run.about.items() if value is not None}
         self._of_source |= given.keys()
         known = recorder.local_data
-        taken = _OF_RECORDS | given.keys()
+        taken = _OF_RECORDS | self._of_source  # also of what was read before, which W&B tells once
         self._moved |= {key for key in run.config.keys() - taken if f"config.{key}" in known}
         self._moved |= self._metrics & (given.keys() | run.config.keys())
         config = {

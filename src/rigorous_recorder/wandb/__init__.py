@@ -369,7 +369,7 @@ def log(
     sync: bool | None = None,
 ) -> None:
     """Log metrics to the run; see ``Run.log``."""
-    _running("log()").log(data, step, commit)
+    (run or _running("log()")).log(data, step, commit)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:

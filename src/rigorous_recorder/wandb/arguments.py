@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rigorous_recorder.integrations.guest import report_once
 
 __all__ = ["joined_dicts", "metrics_of", "step_of", "time_of"]
 
+_TEXT: Final = frozenset({str})
+
 
 def metrics_of(data: Any) -> dict[str, Any]:
     """A copy of a dict of metrics; a TypeError for all else."""
-    if not isinstance(data, Mapping):
+    if type(data) is not dict and not isinstance(data, Mapping):
         message = f"log takes a dict of metrics, not {data!r:.60}"
         raise TypeError(message)
-    if not all(isinstance(key, str) for key in data):
+    if not (_TEXT.issuperset(map(type, data)) or all(isinstance(key, str) for key in data)):
         message = f"the keys of log are texts, not {next(k for k in data if type(k) is not str)!r}"
         raise TypeError(message)
     return dict(data)
@@ -47,13 +49,11 @@ def step_of(step: Any) -> int:
 
 
 def time_of(fields: dict[str, Any]) -> datetime:
-    """The time that a script gave, or now; what is no time stays a field."""
-    if "_timestamp" in fields:
-        try:
-            given = datetime.fromtimestamp(float(fields["_timestamp"]), UTC)
-        except (TypeError, ValueError, OverflowError, OSError) as error:
-            report_once("_timestamp is no time, and is logged as a field", error)
-        else:
-            del fields["_timestamp"]
-            return given
-    return datetime.now(UTC)
+    """The time that a script gave as ``_timestamp``, or now; what is no time stays a field."""
+    try:
+        given = datetime.fromtimestamp(float(fields["_timestamp"]), UTC)
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        report_once("_timestamp is no time, and is logged as a field", error)
+        return datetime.now(UTC)
+    del fields["_timestamp"]
+    return given

@@ -160,7 +160,10 @@ class Run(Files, Absent):
             self._write(self._step, fields)
 
     def _write(self, step: int, fields: dict[str, Any]) -> None:
-        self._summarize(fields)
+        try:
+            self.summary.see(fields)
+        except Exception as error:  # noqa: BLE001 - the record is logged all the same
+            report_once("the summary could not take a value", error, step=step)
         try:
             if not _PLAIN.issuperset(map(type, fields.values())):
                 fields = self._plain(step, fields)
@@ -169,17 +172,14 @@ class Run(Files, Absent):
             if not self._no_metrics.isdisjoint(fields):
                 self._move_parameters(self._no_metrics & fields.keys() - _TAKEN)
                 fields = {_free(key, _TAKEN, "metric"): each for key, each in fields.items()}
-            record = {"step": step, "time": time_of(fields), **fields}
+            time = time_of(fields) if "_timestamp" in fields else datetime.now(UTC)
+            record = {"step": step, "time": time, **fields}
             try:
                 self._push(record)
             except (TypeError, ValueError):
                 self._push({key: _storable(key, each, step) for key, each in record.items()})
         except Exception as error:  # noqa: BLE001 - the training goes on
             report_once("log could not store a record", error, step=step)
-
-    @guest
-    def _summarize(self, fields: dict[str, Any]) -> None:
-        self.summary.see(fields)
 
     def _plain(self, step: int, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a record in which media, tables and histograms are fields of their own."""

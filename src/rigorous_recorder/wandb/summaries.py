@@ -61,10 +61,11 @@ class Summary(Mapping[str, Any]):
 
     def see(self, fields: dict[str, Any]) -> None:
         """Take the values of a record into account; they replace what was set by hand."""
-        self.show(fields)
-        for key in self._set.keys() & fields.keys():
-            if self._rules_of(key) != ["none"]:
-                del self._set[key]
+        self._last.update(fields)
+        if self._set:
+            for key in self._set.keys() & fields.keys():
+                if self._rules_of(key) != ["none"]:
+                    del self._set[key]
         if self._rules:
             for key, value in fields.items():
                 self._apply(key, value)
