@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -61,5 +63,14 @@ def test_a_run_of_the_caller_and_a_failure(
     accelerator = accelerate.Accelerator(cpu=True, log_with=RigorousTracker(place))
     accelerator.init_trackers("p")
     accelerator.log({"loss": 0.5})
+    accelerator.get_tracker("rigorous", unwrap=True).child(part="p").push(a=1)
     accelerator.end_training()
-    assert "could not log" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("could not log") == 1
+
+
+def test_a_copy_logs_to_the_same_run(study: ExperimentCollection) -> None:
+    """Also one that is made for another process."""
+    with study.new_experiment() as run:
+        for copied in (copy.deepcopy, lambda tracker: pickle.loads(pickle.dumps(tracker))):
+            copied(RigorousTracker(run)).log({"loss": 0.5}, step=0)
+    assert [row["loss"] for row in study.records] == [0.5, 0.5]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from rigorous_recorder import Recorder, Run
@@ -10,8 +11,9 @@ from rigorous_recorder import Recorder, Run
 from .guest import guest, push, set_attributes
 from .host import Capture, Host, Place
 from .requirement import required
+from .silent import SilentRecorder
 
-with required("accelerate>=1.0"):
+with required("accelerate>=1.8"):
     from accelerate.tracking import GeneralTracker
 
 __all__ = ["RigorousTracker"]
@@ -46,9 +48,7 @@ class RigorousTracker(GeneralTracker):
         capture: Capture = True,
     ) -> None:
         super().__init__()
-        self._new_host: Callable[[], Host] = lambda: Host(
-            place, info, resume=resume, capture=capture
-        )
+        self._new_host = functools.partial(Host, place, info, resume=resume, capture=capture)
         self._host = self._new_host()
         self._is_over = False
         #: How often Accelerate has this tracker, and the call that it repeats.
@@ -57,7 +57,15 @@ class RigorousTracker(GeneralTracker):
 
     @property
     def tracker(self) -> Recorder:
-        """The recorder of the run; it begins if there is none yet."""
+        """The recorder of the run; it begins if there is none yet.
+
+        Where no run can begin, it drops what it gets.
+        """
+        known = self._known()
+        return SilentRecorder() if known is None else known
+
+    @guest
+    def _known(self) -> Recorder | None:
         return self._host.recorder
 
     @guest
@@ -67,7 +75,7 @@ class RigorousTracker(GeneralTracker):
             self._host, self._is_over, self._copies = self._new_host(), False, 0
         self._copies += 1
         self._last = (None, None)
-        _ = self.tracker
+        self._known()
 
     @guest
     def store_init_configuration(self, values: dict[str, Any]) -> None:

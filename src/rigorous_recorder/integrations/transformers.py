@@ -119,7 +119,8 @@ class RigorousCallback(TrainerCallback):
             self._log_completions(args)
 
     def _log_completions(self, args: Any) -> None:
-        assert self._training is not None
+        if self._training is None:
+            return  # it could not begin, which is reported
         for path in sorted(_completions_below(args)):
             if path not in self._seen:
                 self._seen.add(path)
