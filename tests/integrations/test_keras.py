@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -57,7 +58,8 @@ def test_batches_have_their_own_values_and_epochs_those_of_keras(
     assert [row["batch_loss"] for row in batches] == pytest.approx([5.0, 37.0, 81.0] * 3)
     assert [row["batch_mae"] for row in batches] == pytest.approx([2.0, 6.0, 9.0] * 3)
     assert batches[0]["batch_vector"].tolist() == [1.0, 1.0]
-    assert [row["step"] for row in batches] == [1, 2, 3, 4, 5, 6, 1, 2, 3]
+    # The second fit goes on at the second epoch.
+    assert [row["step"] for row in batches] == [1, 2, 3, 4, 5, 6, 4, 5, 6]
     epochs = [row for row in study.records if row["loss"] is not None]
     assert [(row["training"], row["epoch"]) for row in epochs] == [(0, 0), (0, 1), (1, 1)]
     assert [row["loss"] for row in epochs[:2]] == history["loss"]
@@ -111,6 +113,57 @@ def test_an_exception_ends_no_evaluation_after_it(
         made.evaluate(X, Y, callbacks=[callback], verbose=0)
     assert [row["batch_loss"] for row in study.records][:2] == pytest.approx([5.0, 37.0])
     assert study.records[-1]["test_loss"] == pytest.approx(33.0)
+
+
+def test_a_training_that_keras_restores_goes_on(study: ExperimentCollection, tmp_path: Any) -> None:
+    """Epochs and steps follow those before the exception, and are not theirs again."""
+
+    class Fails(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 1 and len(study.level("training")) == 1:
+                raise ValueError("bad")
+
+    with study.new_experiment() as run:
+        callback = RigorousCallback(run)
+        for _ in range(2):
+            backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+            with contextlib.suppress(ValueError):
+                fit(model(), backup, callback, Fails())
+    rows = [row for row in study.records if row["batch_loss"] is not None]
+    assert [(row["training"], row["epoch"], row["step"]) for row in rows] == [
+        *((0, 0, step) for step in (1, 2, 3)),
+        *((1, 1, step) for step in (4, 5, 6)),
+    ]
+
+
+def test_a_training_step_of_the_user(study: ExperimentCollection) -> None:
+    """What it returns is logged as it is, unless it is the mean of a metric of that name."""
+
+    class Own(keras.Model):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.mine = keras.metrics.Mean(name="mine")
+            self.layer = keras.layers.Dense(1)
+            self.other = keras.metrics.Mean(name="other")
+
+        def call(self, x: Any) -> Any:
+            return self.layer(x)
+
+        def train_step(self, data: Any) -> Any:
+            size = keras.ops.mean(data[0])
+            self.mine.update_state(size)
+            self.other.update_state(size)
+            return {"mine": self.mine.result(), "other": float(size), "free": float(size)}
+
+    if keras.backend.backend() != "torch":
+        pytest.skip("a training step of jax has no state")
+    own = Own()
+    own.compile("sgd", "mse")
+    with study.new_experiment() as run:
+        fit(own, RigorousCallback(run), epochs=1)
+    for key in ("batch_mine", "batch_other", "batch_free"):
+        found = [row[key] for row in study.records if row[key] is not None]
+        assert found == pytest.approx([2.0, 6.0, 9.0]), key
 
 
 def test_a_batch_does_not_ask_for_the_model(

@@ -69,6 +69,8 @@ class RigorousCallback(keras.callbacks.Callback):
     @guest
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note where the epoch begins."""
+        if not self._batches:  # the first may be a later one, of a training that goes on
+            self._step = int(epoch) * (self.params.get("steps") or 0)
         self._epoch, self._before_epoch = int(epoch), self._step
         if self._values is not None:
             self._values.restart()
