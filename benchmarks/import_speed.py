@@ -14,13 +14,17 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from machine import print_machine
 from rigorous_recorder.exporters import export_runs
 from rigorous_recorder.importers.event_frames import masked_crc
 
+#: Rows of W&B's files, of which memory does not depend on the number.
+HISTORY: Final = (50_000, 200_000, 800_000)
+BLOCK: Final = 32_768
 TAGS: Final = (b"loss/train", b"lr", b"accuracy/val", b"grad_norm")
 #: As long as the ids of MLflow's runs are.
 RUN: Final = "5d1c1f0e" * 4
@@ -92,6 +96,49 @@ def varint(number: int) -> bytes:
     return found + bytes([number])
 
 
+def write_wandb(folder: Path, rows: int) -> None:
+    """History of five metrics beside W&B's own keys, as W&B writes it."""
+    noise = random.Random(0).random
+    folder.mkdir()
+    with (folder / "run-bench.wandb").open("wb") as file:
+        file.write(b":W&B\xe1\xbe\x00")
+        at = 7
+        for row in range(rows):
+            values = {"_step": row, "_timestamp": 1.8e9 + row / 100, "_runtime": row / 100}
+            values |= {"loss": noise(), "accuracy": noise(), "lr": noise(), "norm": noise()}
+            items = b"".join(
+                field(1, field(2, key.encode()) + b"\x82\x01" + sized(repr(value).encode()))
+                for key, value in (values | {"epoch": row // 1000}).items()
+            )
+            record = b"\x08" + varint(row + 1) + field(2, items + field(2, b"\x08" + varint(row)))
+            at = write_record(file, at, record)
+
+
+def write_record(file: BinaryIO, at: int, record: bytes) -> int:
+    """A record in as many blocks as it takes; the offset after it."""
+    is_first = True
+    while record or is_first:
+        if (room := BLOCK - at % BLOCK) < 7:
+            file.write(bytes(room))
+            at, room = at + room, BLOCK
+        part, record = record[: room - 7], record[room - 7 :]
+        kind = (2 if record else 1) if is_first else (3 if record else 4)
+        framed = bytes([kind]) + part
+        file.write(struct.pack("<IH", zlib.crc32(framed), len(part)) + framed)
+        at, is_first = at + 7 + len(part), False
+    return at
+
+
+def field(number: int, data: bytes) -> bytes:
+    """A field of bytes."""
+    return bytes([number << 3 | 2]) + sized(data)
+
+
+def sized(data: bytes) -> bytes:
+    """Bytes behind their number."""
+    return varint(len(data)) + data
+
+
 def write_mlflow(file: Path, rows: int) -> None:
     """A store with the tables that MLflow has, and one run."""
     noise = random.Random(0).random
@@ -145,6 +192,11 @@ def main() -> None:
             for when in ("first", "again"):
                 print(f"{name:12} {when:14}{measured(sys.executable, OURS, source, target)}")
             print(f"{name:12} bytes         {bytes_of(target) / bytes_of(source):8.3f} x")
+        for rows in HISTORY:
+            source = Path(folder, f"wandb {rows}")
+            write_wandb(source, rows)
+            target = Path(folder, f"{source.name}.collection")
+            print(f"{f'W&B {rows:,} x 5':27}{measured(sys.executable, OURS, source, target)}")
         if chosen.peer:
             exported = Path(folder, "exported")
             export_runs(Path(folder, "MLflow.collection"), exported, to="mlflow")

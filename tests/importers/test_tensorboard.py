@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -189,3 +191,21 @@ def test_a_file_that_is_torn_anywhere_is_completed(tmp_path: Path) -> None:
             import_runs(file.parent, collection)
             file.write_bytes(data)
             assert imported(collection) == wanted, cut
+
+
+def test_importing_scalars_does_not_import_pandas(tmp_path: Path) -> None:
+    """That takes longer, and more memory, than all else of a small import."""
+    events = [
+        double(1, 1.8e9 + at) + summary(field(1, "x") + b"\x15" + bytes(4)) for at in range(90)
+    ]
+    event_file(
+        tmp_path / FILE, *events, double(1, 1.0) + summary(field(1, "t") + b"\x15" + bytes(4))
+    )
+    code = (
+        "import sys; from rigorous_recorder.importers import import_runs\n"
+        "assert import_runs(sys.argv[1], sys.argv[2]).records == 91\n"
+        "print([each for each in ('pandas', 'duckdb', 'polars') if each in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), str(tmp_path / "study")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -82,12 +82,14 @@ def _plain(column: pa.ChunkedArray) -> list[Any]:
     """The non-null values: text, or 64 bits each as an int.
 
     In plain Python: pyarrow releases the GIL, and next to a busy thread getting it back takes longer
-    than this.
+    than this. Of times it would import pandas.
     """
     found: list[Any] = []
-    for chunk in column.chunks:
+    for each in column.chunks:
+        is_text = pa.types.is_string(each.type)
+        chunk = each if is_text else each.view(pa.int64())
         values = chunk.buffers()[1]
-        if chunk.null_count or pa.types.is_string(chunk.type) or values is None:
+        if chunk.null_count or is_text or values is None:
             found += [value for value in chunk.to_pylist() if value is not None]
         else:
             start = 8 * chunk.offset  # the buffer can end with a part of 8 bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -41,11 +42,11 @@ def events_of(
     of_steps = _kind(steps)
     if len(steps) >= _FEWEST and of_steps is not None and None not in kinds:
         arrays = {
-            key: pa.array(values, kind)
+            key: _array(values, kind)
             for (key, values), kind in zip(columns.items(), kinds, strict=True)
         }
         times = _times(seconds)
-        steps_or_none = None if of_steps == pa.null() else pa.array(steps, of_steps)
+        steps_or_none = None if of_steps == pa.null() else _array(steps, of_steps)
         yield Rows(run, len(steps), arrays, steps_or_none, times)
         return
     for at, (step, second) in enumerate(zip(steps, seconds, strict=True)):
@@ -53,12 +54,21 @@ def events_of(
         yield Record(run, {key: values[at] for key, values in columns.items()}, step, time)
 
 
+def _array(values: Sequence[Any], kind: Any) -> Any:
+    """The column of values; of numbers without a null by hand, for which pyarrow would import pandas."""
+    code = {pa.int64(): "q", pa.float64(): "d"}.get(kind)
+    if code is None or None in values:
+        return pa.array(values, kind)
+    data = pa.py_buffer(array(code, values))
+    return pa.Array.from_buffers(kind, len(values), [None, data])
+
+
 def _times(seconds: Sequence[Any]) -> Any:
     """A column of times; None if there is none."""
     times = [None if each is None else _microseconds(each) for each in seconds]
     if all(each is None for each in times):
         return None
-    return pa.array(times, pa.int64()).cast(pa.timestamp("us", "UTC"))
+    return _array(times, pa.int64()).cast(pa.timestamp("us", "UTC"))
 
 
 def _microseconds(seconds: float) -> int | None:

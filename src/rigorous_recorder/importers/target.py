@@ -6,11 +6,11 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder._arrow import pc
+from rigorous_recorder._arrow import pa, pc
 from rigorous_recorder._engines.source import Source
 from rigorous_recorder._experiments_lock import unwritable
 from rigorous_recorder._keys import RESERVED
@@ -30,6 +30,7 @@ __all__ = ["SourceTarget", "Target"]
 #: Attributes of a run and keys of a record that no configuration and no metric replaces.
 _OF_RUNS: Final = frozenset({"run", "run_id", "source", "source_format", "part"})
 _OF_RECORDS: Final = frozenset({"step", "time"}) | _OF_RUNS
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TORN: Final = "a row was imported before it was written to its end: it is there again, as a whole"
 
 
@@ -367,7 +368,7 @@ class SourceTarget:
         else:
             self._skip[run] -= skipped
             self._counts[run] += skipped
-        if rows.times is not None and (last := pc.max(rows.times).as_py()) is not None:
+        if rows.times is not None and (last := _latest(rows.times)) is not None:
             self._lasts[run] = last
         if skipped < count:
             self._counts[run] += count - skipped
@@ -414,6 +415,14 @@ class SourceTarget:
         self._moved.add(key)
         before = "source" if key in self._of_source else "config"
         recorder.update({key: None, f"{before}.{key}": recorder[key]})
+
+
+def _latest(times: pa.Array) -> datetime | None:
+    """The latest of times; as an int, since pyarrow would import pandas to convert a time."""
+    if times.type.unit != "us":
+        times = times.cast(pa.timestamp("us", "UTC"))
+    last = pc.max(times.view(pa.int64())).as_py()
+    return None if last is None else _EPOCH + timedelta(microseconds=last)
 
 
 def _free(key: str, taken: Any, before: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 from zlib import crc32
 
 from rigorous_recorder._arrow import pa, pc
+from rigorous_recorder._values.chunks import int64_scalar
 
 from . import tensorboard_values as values
 from .contract import Event, Format, Position, Record, Report, Rows, Run, Source, utc_time
@@ -285,19 +286,21 @@ class _Block:
                 start, size
             )
 
+        # scalars of arrays: pyarrow would import pandas to convert those of Python
         numbers = column(pa.float64(), self._found.values)
-        places = column(pa.int32(), self._found.places)
+        places = column(pa.int32(), self._found.places).cast(pa.int64())
         times = column(pa.int64(), self._found.times)
-        is_none = pc.equal(times, pa.scalar(NO_TIME, pa.int64()))
+        is_none = pc.equal(times, int64_scalar(NO_TIME))
         if pc.any(is_none).as_py():
-            times = pc.if_else(is_none, pa.scalar(None, pa.int64()), times)
+            times = pc.if_else(is_none, pa.nulls(1, pa.int64())[0], times)
+        missing = pa.nulls(1, pa.float64())[0]
         columns: dict[str, Any] = {}
         for place, tag in enumerate(self._tags):
-            is_its = pc.equal(places, pa.scalar(place, pa.int32()))
+            is_its = pc.equal(places, int64_scalar(place))
             if len(self._tags) == 1:
                 columns[tag] = numbers
             elif pc.any(is_its).as_py():
-                columns[tag] = pc.if_else(is_its, numbers, pa.scalar(None, pa.float64()))
+                columns[tag] = pc.if_else(is_its, numbers, missing)
         steps = column(pa.int64(), self._found.steps)
         return Rows(part, size, columns, steps, times.cast(pa.timestamp("us", "UTC")))
 
