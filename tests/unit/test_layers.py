@@ -294,6 +294,20 @@ print("pandas" in sys.modules, len(collection.records))
     assert python(code) == "False 4\n"
 
 
+def test_logging_after_a_crash_loads_no_pandas(tmp_path: Path) -> None:
+    """The rows that the killed process left are read."""
+    begin = f"""
+import os, sys
+from rigorous_recorder import ExperimentCollection
+collection = ExperimentCollection({str(tmp_path / "study")!r}, quiet=True)
+run = collection.start(lr=0.1, model="m", tags=["a"], config={{"a": [1]}})
+run.child(fold=1).push(step=0, loss=0.5, note=None, data=b"x")
+"""
+    python(f"{begin}run.push(note='t'); run.push(a=[1.0])\nsys.stdout.flush()\nos._exit(0)")
+    code = "print(len(collection.records))\nrun.finish()\nprint('pandas' in sys.modules)"
+    assert python(begin + code) == "4\nFalse\n"
+
+
 def test_first_queries_load_no_pandas(tmp_path: Path) -> None:
     """It would take longer than the first answer of SQL, Polars or rows takes otherwise."""
     with ExperimentCollection(tmp_path / "study") as collection:

@@ -8,6 +8,7 @@ from typing import Final
 from .._arrow import pa, pc
 from .._once import remembered
 from .._values.arrays import ArrayKind
+from .._values.chunks import scalar
 from .._values.kinds import Kind
 from .._values.sparse import SparseKind
 from .column import NODE, Column, field_metadata, file_names
@@ -128,7 +129,7 @@ def _without_hidden_views(rows: int, validity: pa.Buffer, views: pa.Buffer) -> p
     """
     cells = pa.Array.from_buffers(pa.binary(_VIEW), rows, [validity, views])
     cells.validate()
-    return pc.coalesce(cells, pa.scalar(bytes(_VIEW), pa.binary(_VIEW))).buffers()[1]
+    return pc.coalesce(cells, scalar(bytes(_VIEW), pa.binary(_VIEW))).buffers()[1]
 
 
 def _block_array(kind: ArrayKind, rows: int, validity: pa.Buffer, data: pa.Buffer) -> pa.Array:

@@ -303,7 +303,9 @@ def _parents_in(fragment: Fragment) -> Iterator[_Parents]:
             yield _Parents(fragment, nothing, nothing)
             continue
         parent, time = rest
-        is_set = pc.and_(parent.is_valid(), pc.greater(time.cast(pa.int64()), _BEFORE_ALL))
+        is_set = pc.and_(
+            parent.is_valid(), pc.greater(time.cast(pa.int64()), int64_scalar(_BEFORE_ALL))
+        )
         yield _Parents(fragment, node.filter(is_set), parent.filter(is_set))
 
 

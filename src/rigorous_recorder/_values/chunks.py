@@ -72,6 +72,8 @@ def scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
     if type(value) is str and kind == pa.string():
         data = value.encode()
         return _first(kind, array("i", (0, len(data))), data)
+    if type(value) is bytes and kind == pa.binary(len(value)):
+        return _first(kind, value)
     return pa.scalar(value, kind)
 
 
