@@ -122,7 +122,9 @@ def csv(folder: Path, size: int) -> None:
 
 
 def jsonl(folder: Path, size: int) -> None:
-    rows = [json.dumps({"x": at, "y": {"z": at / 4}}) + "\n" for at in range(size + 1)]
+    """One value is never there."""
+    row = {"none": None, "y": {"z": 0.25}}
+    rows = [json.dumps({"x": at, **row}) + "\n" for at in range(size + 1)]
     (folder / "lines.jsonl").write_text("".join(rows)[:-5])
 
 

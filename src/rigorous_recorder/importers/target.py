@@ -310,7 +310,8 @@ class SourceTarget:
         if record.time is not None:
             fields["time"] = self._lasts[run] = record.time
         for key, value in record.fields.items():
-            fields[self._names.get(key) or self._name(key)] = value
+            if value is not None:  # else it would be new each time that the record is given again
+                fields[self._names.get(key) or self._name(key)] = value
         self._push_new(run, fields)
 
     def _push_new(self, run: str, fields: dict[str, Any]) -> None:
@@ -401,7 +402,7 @@ class SourceTarget:
         return key, values
 
     def _name(self, key: str) -> str:
-        name = _free(key, self._taken, "metric")
+        name = _free(_printable(key), self._taken, "metric")
         for recorder in self._recorders.values() if name not in self._moved | _OF_RUNS else ():
             if recorder.get(name) is not None:
                 self._move(recorder, name)
