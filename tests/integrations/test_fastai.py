@@ -14,7 +14,7 @@ with warnings.catch_warnings():  # its imports are deprecated by torch
     warnings.simplefilter("ignore")
     pytest.importorskip("fastai.learner", reason="fastai is not installed")
     pytest.importorskip("fastai.callback.schedule", reason="fastai is not installed")
-from fastai.callback.core import Callback  # noqa: E402
+from fastai.callback.core import Callback, CancelValidException  # noqa: E402
 from fastai.data.core import DataLoader, DataLoaders  # noqa: E402
 from fastai.learner import Learner  # noqa: E402
 
@@ -33,6 +33,17 @@ class Keeps(Callback):  # type: ignore[misc]
     def after_batch(self) -> None:
         if self.learn.training:
             self.kept.append(float(self.learn.loss))
+
+
+class NoValidation(Callback):  # type: ignore[misc]
+    """Leaves out validations."""
+
+    def before_validate(self) -> None:
+        raise CancelValidException
+
+
+def mse(found: Any, expected: Any) -> Any:
+    return torch.nn.functional.mse_loss(found, expected)
 
 
 def learner(*callbacks: Any) -> Any:
@@ -63,6 +74,27 @@ def test_fits_with_batches_and_epochs(study: ExperimentCollection) -> None:
     assert [(row["training"], row["epoch"]) for row in epochs] == [(0, 0), (0, 1), (1, 0)]
     assert [epochs[1]["train_loss"], epochs[1]["valid_loss"]] == own
     assert study.experiment(1).status is Status.RUNNING
+
+
+def test_epochs_that_are_skipped_and_evaluations(study: ExperimentCollection) -> None:
+    """Values have their own names, though fastai's recorder leaves out some of them."""
+    with study.new_experiment() as run:
+        made = learner(RigorousCallback(run))
+        made.metrics = [mse]
+        made.fit(2, lr=0.01, start_epoch=1)
+        found = made.validate()
+        made.fit(1, lr=0.01, cbs=NoValidation())
+    rows = [row for row in study.records if row["batch_loss"] is not None]
+    assert [(row["training"], row["epoch"], row["step"]) for row in rows] == [
+        *((0, 1, step) for step in (2, 3)),
+        *((1, 0, step) for step in (0, 1)),
+    ]
+    first, evaluated, last = (row for row in study.records if row["batch_loss"] is None)
+    assert (first["epoch"], first["step"], first["mse"]) == (1, 4, first["valid_loss"])
+    assert [evaluated["valid_loss"], evaluated["mse"]] == list(found)
+    assert (evaluated["train_loss"], evaluated["epoch"], evaluated["training"]) == (None, None, 0)
+    assert (last["valid_loss"], last["training"]) == (None, 1)
+    assert last["train_loss"] > 0
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt()])
