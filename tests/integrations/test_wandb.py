@@ -487,6 +487,53 @@ def test_a_script_that_ends_without_finish_loses_nothing() -> None:
     assert experiment["summary"] == {"acc": {"max": 3.0, "mean": 1.5}, "best": 10**400}
 
 
+#: Hands its run to a process, as W&B's own example does.
+SHARED = """
+import copy
+import multiprocessing
+import rigorous_recorder.wandb as wandb
+
+def log(run):
+    run.config.c2 = 22
+    run.log({"s": 21, "lr": 5})
+    assert (run.id, run.config.c1, run.summary["s"]) == ("a", 11, 21)
+    run.log({"waits": 1}, step=7)
+
+if __name__ == "__main__":
+    with wandb.init(project="p", id="a", config={"lr": 0.1}, capture=False) as run:
+        run.config.c1 = 11
+        run.log({"s": 11})
+        child = multiprocessing.get_context("spawn").Process(target=log, args=(run,))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        copy.deepcopy(run).log({"s": 31})
+        run.log({"s": 12})
+"""
+
+
+def test_a_run_that_is_handed_to_a_process_is_the_same() -> None:
+    """It logs there, with what waits at its end, and ends in the process that began it."""
+    Path("shared.py").write_text(SHARED, encoding="utf-8")
+    ran = subprocess.run([sys.executable, "shared.py"], capture_output=True, text=True, check=False)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        (experiment,) = collection.experiments
+        assert (experiment.status, experiment["exit_code"], experiment["c2"]) == (
+            Status.FINISHED,
+            0,
+            22,
+        )
+        rows = [(row["step"], row["s"], row["lr"], row["waits"]) for row in experiment.records]
+        assert sorted(rows, key=str) == [
+            (0, 11, None, None),
+            (1, 12, None, None),
+            (1, 21, 5, None),
+            (1, 31, None, None),
+            (7, None, None, 1),
+        ]
+
+
 #: Each way in which a script ends, in a process of its own.
 ENDS = """
 import os, sys

@@ -46,6 +46,9 @@ _TAKEN: Final = RESERVED | {"step", "time"}
 #: What W&B has as the exit code after Ctrl-C.
 _INTERRUPTED: Final = 255
 
+#: The id of the process of a run that ends elsewhere.
+_OF_ANOTHER: Final = 0
+
 #: Values of these types are logged as they are.
 _PLAIN: Final = frozenset({float, int, str, bool, type(None)})
 
@@ -88,6 +91,11 @@ class Run(Files, Absent):
         self.config = Config(self._configure, can_change=resumed)
         if started:
             at_exit(lambda error: self._close(_exit_code(error), error))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process logs to the same run, which ends in this one."""
+        given = self.recorder, self._about, self._folder, self._step, self._settings
+        return _shared, (*given, self.config.as_dict(), self._moved, dict(self._step_metrics.names))
 
     def go_on(
         self, given: Mapping[str, Any], before: Mapping[str, Any], last: Mapping[str, Any]
@@ -335,7 +343,7 @@ class Run(Files, Absent):
         with self._lock:
             self._flush()
         if os.getpid() != self._process:
-            return  # a forked child; the run is its parent's
+            return  # in a child; the run is its parent's
         self.unwatch()
         own = self.summary.own()
         self._set({"exit_code": exit_code, **({"summary": own} if own else {})})
@@ -353,6 +361,27 @@ class Run(Files, Absent):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._close(0 if error is None else 1, error)
+
+
+def _shared(
+    recorder: Recorder | None,
+    about: dict[str, Any],
+    folder: Path,
+    step: int,
+    settings: dict[str, Any],
+    config: dict[str, Any],
+    moved: frozenset[str],
+    step_metrics: dict[str, str],
+) -> Run:
+    """A run of another process, with its parameters as they were."""
+    beside = Beside(recorder) if recorder is not None else None
+    found = Run(beside, about, folder=folder, step=step, settings=settings)
+    found._process = _OF_ANOTHER
+    found._moved = moved
+    found._no_metrics |= config.keys() - moved
+    found.config.restore(config)
+    found._step_metrics = StepMetrics(step_metrics)
+    return found
 
 
 class Metric(NamedTuple):
