@@ -336,6 +336,47 @@ client.set_terminated(made.info.run_id, "KILLED", 1_700_000_000_000)
         mlflow.MlflowClient().set_tag("x", "a", 1)
 
 
+def test_the_run_with_the_id_goes_on_where_several_have_a_number() -> None:
+    """As a failed run and the next one do; also for the client."""
+    ids = []
+    for name in ("failed", "finished"):
+        with mlflow.start_run(run_name=name, capture=False) as run:
+            ids.append(run.info.run_id)
+            mlflow.end_run("FAILED" if name == "failed" else "FINISHED")
+    code = """
+import sys
+import rigorous_recorder.mlflow as mlflow
+mlflow.MlflowClient().log_metric(sys.argv[1], "by id", 1)
+with mlflow.start_run(run_id=sys.argv[1], capture=False):
+    mlflow.log_metric("again", 2)
+"""
+    subprocess.run([sys.executable, "-c", code, ids[0]], check=True)
+    first, second = (mlflow.get_run(each) for each in ids)
+    assert (first.data.metrics, second.data.metrics) == ({"by id": 1, "again": 2}, {})
+    assert (first.info.status, second.info.status) == ("FINISHED", "FINISHED")
+
+
+def test_runs_of_a_killed_process_have_failed() -> None:
+    """Also nested ones, which its death leaves as they were."""
+    code = """
+import os, signal
+import rigorous_recorder.mlflow as mlflow
+mlflow.start_run(run_name="outer", capture=False)
+mlflow.start_run(run_name="inner", nested=True)
+mlflow.log_metric("loss", 1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    runs = mlflow.search_runs(output_format="list")
+    found = sorted((each.info.run_name, each.info.status) for each in runs)
+    assert found == [("inner", "FAILED"), ("outer", "FAILED")]
+    with mlflow.start_run(run_name="going on", capture=False):
+        mlflow.start_run(run_name="nested", nested=True)
+        chosen = "attributes.status = 'RUNNING'"
+        runs = mlflow.search_runs(filter_string=chosen, output_format="list")
+        assert sorted(each.info.run_name for each in runs) == ["going on", "nested"]
+
+
 def test_numbers_are_numbers_and_nothing_is_waited_for() -> None:
     """Texts of numbers, arrays and tensors with one element; ``synchronous=False`` is a wait for nothing."""
     with mlflow.start_run(capture=False) as run:

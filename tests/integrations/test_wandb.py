@@ -286,6 +286,19 @@ def test_config_and_summary_are_those_of_the_original() -> None:
         _ = wandb.Missing
 
 
+def test_the_run_with_the_id_goes_on_where_several_have_a_number() -> None:
+    """As a failed run and the next one do."""
+    for id_, exit_code in (("failed", 1), ("finished", 0)):
+        wandb.init(project="p", id=id_, capture=False).finish(exit_code)
+    wandb.init(project="p", id="failed", resume="must", capture=False).log({"again": 1})
+    wandb.finish()
+    with ExperimentCollection.open("p", quiet=True) as collection:
+        found = [
+            (each["run_id"], each.status, len(each.records)) for each in collection.experiments
+        ]
+    assert found == [("failed", Status.FINISHED, 1), ("finished", Status.FINISHED, 0)]
+
+
 def test_a_value_set_by_hand_stays_until_it_is_logged() -> None:
     """As in the original; rules also fit keys inside of dicts, and are there when the run goes on."""
     run = wandb.init(project="p", id="a", capture=False)

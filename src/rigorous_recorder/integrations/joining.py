@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final
 
-from rigorous_recorder import ExperimentCollection, Recorder, Run
+from rigorous_recorder import Experiment, ExperimentCollection, Recorder, Run
 from rigorous_recorder._report import report
 from rigorous_recorder.errors import RunningError
 
@@ -46,15 +46,19 @@ class Beside:
 
 
 def resumed(
-    collection: ExperimentCollection, number: int, *, capture: Capture = False
+    collection: ExperimentCollection, experiment: Experiment, *, capture: Capture = False
 ) -> Run | Beside:
     """An experiment that goes on; a child of it if it is still running, which is reported."""
+    number, error_number = (
+        experiment.number,
+        experiment["error_number"],
+    )  # failed ones share a number
     try:
-        return collection.resume(number, capture=capture).start()
+        return collection.resume(number, error_number=error_number, capture=capture).start()
     except RunningError:
         process = f"{socket.gethostname()}:{os.getpid()}"
         report(
             f"experiment {number} is still running: this logger logs to a child of it, with"
             f" process={process!r}"
         )
-        return Beside(collection.experiment(number).recorder.child(process=process))
+        return Beside(experiment.recorder.child(process=process))

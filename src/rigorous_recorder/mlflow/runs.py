@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from rigorous_recorder import Recorder
+from rigorous_recorder import Experiment, Recorder
 from rigorous_recorder import Run as Started
 from rigorous_recorder._capture.wanted import wanted_of
 from rigorous_recorder.integrations.ends import at_exit
@@ -272,7 +272,7 @@ def _resumed(run_id: str, experiment: str | None, *, capture: Capture) -> Active
     if parent_id:
         parent = _known.get(parent_id) or _resumed(parent_id, name, capture=capture)
         return _begun(about, name, parent, capture=False)
-    started = resumed(collection_of(name), _number_of(name, run_id), capture=capture)
+    started = resumed(collection_of(name), _experiment_of(name, run_id), capture=capture)
     return ActiveRun(_info(about, name), started.recorder, started)
 
 
@@ -287,11 +287,8 @@ def _stored(run_id: str, experiment: str | None = None) -> Run:
     raise MlflowException(message, "RESOURCE_DOES_NOT_EXIST")
 
 
-def _number_of(name: str, run_id: str) -> int:
-    (number,) = {
-        each.number for each in collection_of(name).experiments if each["run_id"] == run_id
-    }
-    return number
+def _experiment_of(name: str, run_id: str) -> Experiment:
+    return next(each for each in collection_of(name).experiments if each["run_id"] == run_id)
 
 
 def _attached(run_id: str) -> ActiveRun:
@@ -303,7 +300,7 @@ def _attached(run_id: str) -> ActiveRun:
         about = {"run": found.info.run_name, "run_id": run_id, "parent_run_id": parent_id}
         recorder = running(parent_id).recorder.child({**about, "experiment": name})
     else:
-        recorder = collection_of(name).experiment(_number_of(name, run_id)).recorder
+        recorder = _experiment_of(name, run_id).recorder
     return ActiveRun(found.info, recorder, None, tags=_own_tags(found), is_attached=True)
 
 

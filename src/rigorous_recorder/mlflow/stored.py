@@ -135,11 +135,22 @@ def _runs(experiment: str) -> list[Run]:
     for each in collection.experiments:  # which have the attributes of their last attempt
         if each["run_id"] in found:
             found[each["run_id"]] |= {**_known(each, of_all), "status": each.status.value}
+    _end_orphans(found)
     tags = {id_: row.get("tags") for id_, row in found.items()}
     for known in found.values():
         if known.get("tags") == tags.get(known.get("parent_run_id", "")):  # which are inherited
             known.pop("tags", None)
     return [_run(row, experiment, metrics.get(id_, {})) for id_, row in found.items()]
+
+
+def _end_orphans(found: Mapping[str, dict[str, Any]]) -> None:
+    """Nested runs that are running end with the process of the run that they belong to."""
+    for nested in found.values():
+        above = nested
+        while above.get("parent_run_id") in found:
+            above = found[above["parent_run_id"]]
+        if nested.get("status") == "running" != above.get("status"):
+            nested["status"] = "crashed"
 
 
 def _known(row: Mapping[str, Any], of_all: Mapping[str, Any]) -> dict[str, Any]:

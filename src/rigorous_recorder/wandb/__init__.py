@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import Experiment, ExperimentCollection
 from rigorous_recorder._report import report
 from rigorous_recorder.integrations.host import Capture
 from rigorous_recorder.integrations.joining import resumed, shared_collection
@@ -254,13 +254,13 @@ def _begin(found: Given, capture: Capture | None) -> Run:
         return Run(None, new, folder=folder, settings=found.settings)
     captured = Captured(capture, found)
     collection = shared_collection(place)
-    number = _number_of(collection, found["id"], found["resume"])
-    if number is None:
+    known = _known(collection, found["id"], found["resume"])
+    if known is None:
         started = collection.start(new, capture=captured.by_collection)
         begun = Run(started, new, folder=folder, settings=found.settings)
     else:
         begun = _resumed(
-            collection, number, about, folder=folder, settings=found.settings, capture=captured
+            collection, known, about, folder=folder, settings=found.settings, capture=captured
         )
     captured.record(begun.recorder)
     if last is not None:
@@ -280,14 +280,13 @@ def _check(what: str, name: str, wrong: str) -> None:
 
 def _resumed(
     collection: ExperimentCollection,
-    number: int,
+    experiment: Experiment,
     about: dict[str, Any],
     *,
     folder: Path,
     settings: dict[str, Any],
     capture: Captured,
 ) -> Run:
-    experiment = collection.experiment(number)
     before, records = dict(experiment), experiment.records
     step = -1
     if len(records) and "step" in records.columns:
@@ -296,7 +295,7 @@ def _resumed(
     for row in islice(reversed(records), _LAST_RECORDS):
         last = {key: v for key, v in row.items() if key not in before and v is not None} | last
     begun = Run(
-        resumed(collection, number, capture=capture.by_collection),
+        resumed(collection, experiment, capture=capture.by_collection),
         {**before, **about},
         folder=folder,
         step=int(step) + 1,
@@ -307,8 +306,8 @@ def _resumed(
     return begun
 
 
-def _number_of(collection: ExperimentCollection, id_: Any, resume: Any) -> int | None:
-    """The number of the experiment to go on with; None for a new one."""
+def _known(collection: ExperimentCollection, id_: Any, resume: Any) -> Experiment | None:
+    """The experiment to go on with; None for a new one."""
     known = [each for each in collection.experiments if each["run_id"] == id_] if id_ else []
     if resume in (None, False):
         if known:
@@ -323,7 +322,7 @@ def _number_of(collection: ExperimentCollection, id_: Any, resume: Any) -> int |
     if resume == "must" and not known:
         message = f"there is no run with the id {id_!r} in {collection}, and resume is 'must'"
         raise UsageError(message)
-    return known[-1].number if known else None
+    return known[-1] if known else None
 
 
 def _still_open(found: Given, config: Any) -> Run:
