@@ -195,6 +195,19 @@ def test_the_summary_is_what_was_not_logged_last(tmp_path: Path) -> None:
             assert not report.losses
 
 
+def test_none_in_a_dict_that_was_logged_last_is_not_in_the_summary(tmp_path: Path) -> None:
+    """W&B leaves it out there, so that the summary is another dict than the one that was logged."""
+    records = [
+        summary(d__x=1, d__e__y=2, _step=0),
+        history(0, d__x=1, d__n=None, d__e__y=2, d__e__n=None),
+    ]
+    events, _ = read(log_of(records), tmp_path)
+    assert not [each for each in events if isinstance(each, Run) and "summary" in each.about]
+    assert list(rows_of(events)) == [
+        {"step": 0, "d": {"x": 1, "n": None, "e": {"y": 2, "n": None}}}
+    ]
+
+
 def test_files_in_lists_and_in_dicts_are_media(tmp_path: Path) -> None:
     """Several pictures of one call, sounds, and a picture inside of what was logged as a dict."""
     (tmp_path / "files").mkdir()

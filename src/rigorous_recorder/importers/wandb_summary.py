@@ -108,9 +108,16 @@ class Summary:
 
 
 def _mark(value: Any) -> str:
-    """Equal for equal values, also NaN; short ones are readable."""
-    text = json.dumps(value, sort_keys=True, default=repr)
+    """Equal for equal values, also NaN, and for dicts but for None; short ones are readable."""
+    text = json.dumps(_without_none(value), sort_keys=True, default=repr)
     return text if len(text) <= _READABLE else blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _without_none(value: Any) -> Any:
+    """A value as it is in the summary, in which dicts lack what is None."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_none(each) for key, each in value.items() if each is not None}
 
 
 def _is_mirror(summary: bytes, history: bytes, begin: int, end: int) -> bool:
