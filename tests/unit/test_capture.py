@@ -14,7 +14,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._capture import dependencies, git
 from rigorous_recorder._capture.git import repository
-from rigorous_recorder._capture.machine import _gpu_driver, _gpus
+from rigorous_recorder._capture.machine import _gpu_driver, _gpus, machine
 from rigorous_recorder._capture.program import command
 from rigorous_recorder._capture.secrets import masked, masked_arguments, without_credentials
 
@@ -313,6 +313,18 @@ def test_the_program_of_a_zip_file_or_notebook_is_that_file(
     monkeypatch.delenv("JPY_SESSION_NAME")
     main.__vsc_ipynb_file__ = str(notebook)  # type: ignore[attr-defined]
     assert command()["script"] == str(notebook)
+
+
+def test_the_user_is_recorded_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In containers a process can run as one without a name."""
+    monkeypatch.setenv("LOGNAME", "someone")
+    assert machine()["user"] == "someone"
+
+    def nobody() -> str:
+        raise KeyError
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert "user" not in machine()
 
 
 def test_gpus_are_read_from_the_files_of_the_driver(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ def machine() -> dict[str, Any]:
     """Host, operating system, CPU, memory in MB and, if there are any, GPUs and their driver."""
     found: dict[str, Any] = {
         "host": socket.gethostname(),
+        "user": _user(),
         "os": platform.platform(),
         "cpu": _cpu(),
         "cpu_cores": os.cpu_count(),
@@ -32,6 +34,13 @@ def machine() -> dict[str, Any]:
         "gpu_driver": _gpu_driver(_NVIDIA),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # one without a name, as in containers
+        return ""
 
 
 def _cpu() -> str:
