@@ -93,7 +93,8 @@ def find_runs(
         if not here:
             what = "the runs of no known tool" if format is None else f"no runs of {format}"
             message = f"{path}: {what} found; expected a file, a run's folder or a folder of many"
-            raise ArgumentError(message)
+            tables = "; folders of tables need their format: csv, jsonl or parquet"
+            raise ArgumentError(message + (tables if format is None else ""))
         found += here
     if format is None and len({each.name for each, _ in found}) > 1:
         return [(each, replace(source, is_beside_others=True)) for each, source in found]
