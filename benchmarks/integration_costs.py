@@ -3,7 +3,7 @@
     python benchmarks/integration_costs.py [--rounds 3] [--steps 400] [framework ...]
 
 Needs the frameworks and loggers that it compares (lightning, transformers, keras, stable-baselines3;
-tensorboard, wandb, trackio); what is missing is left out. A cost is the median CPU time of the
+tensorboard with torch, mlflow, wandb, trackio); what is missing is left out. A cost is the median CPU time of the
 training's thread in one call of the logger, after the first 50: what a step waits for. What loggers
 do in threads and processes of their own, and at the start and end of a run, is not in it. Loggers take
 turns; the least median of the rounds counts.
@@ -196,6 +196,36 @@ def wandb(logger: str, folder: Path, clock: Clock) -> None:
     run.finish()
 
 
+def tensorboard(logger: str, folder: Path, clock: Clock) -> None:
+    """``add_scalar`` of one of five tags."""
+    if logger == "ours":
+        from rigorous_recorder.tensorboard import SummaryWriter
+
+        writer: Any = SummaryWriter(folder / "run", capture=False)
+    else:
+        from torch.utils.tensorboard import SummaryWriter as Original
+
+        writer = Original(folder / "run")  # type: ignore[no-untyped-call]
+    clock.watch(writer, "add_scalar")
+    for step in range(clock.steps):
+        writer.add_scalar(f"value_{step % 5}", step + 0.5, step)
+    writer.close()
+
+
+def mlflow(logger: str, folder: Path, clock: Clock) -> None:
+    """``log_metrics`` of five values; the original has a database of SQLite."""
+    if logger == "ours":
+        import rigorous_recorder.mlflow as module
+    else:
+        import mlflow as module
+    module.set_tracking_uri(f"sqlite:///{folder}/study.db")
+    module.set_experiment("study")
+    clock.watch(module, "log_metrics")
+    with module.start_run():
+        for step in range(clock.steps):
+            module.log_metrics({f"value_{n}": step + 0.5 for n in range(5)}, step=step)
+
+
 #: The callbacks of Transformers, and their loggers.
 NAMES = {
     "RigorousCallback": "ours",
@@ -208,6 +238,8 @@ CASES: dict[str, tuple[Training, list[str]]] = {
     "transformers": (transformers, ["tensorboard", "wandb", "trackio"]),
     "keras": (keras, ["wandb"]),
     "stable_baselines3": (stable_baselines3, ["tensorboard"]),
+    "tensorboard": (tensorboard, ["tensorboard"]),
+    "mlflow": (mlflow, ["mlflow"]),
     "wandb": (wandb, ["wandb"]),
 }
 
