@@ -55,15 +55,22 @@ def model(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return found
 
 
+#: Whether rows that were given are of several runs: both have to be seen.
+kinds_of_rows: set[bool] = set()
+
+
 def given(events: list[Any]) -> Iterator[tuple[Any, ...]]:
     for event in events:
         if isinstance(event, Record):
             yield event.run, event.step, event.time, dict(event.fields)
         elif isinstance(event, Rows):
             columns = {key: values.to_pylist() for key, values in event.columns.items()}
+            several = event.runs is not None
+            runs = event.runs.to_pylist() if several else [event.run] * event.size
+            kinds_of_rows.add(several)
             for at, (step, time) in enumerate(zip(event.steps, event.times, strict=True)):
                 fields = {key: each[at] for key, each in columns.items() if each[at] is not None}
-                yield event.run, step.as_py(), time.as_py(), fields
+                yield runs[at], step.as_py(), time.as_py(), fields
 
 
 def test_columns_have_what_rows_have(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +92,7 @@ def test_columns_have_what_rows_have(monkeypatch: pytest.MonkeyPatch) -> None:
         assert metrics.ends == sum(row[3] in largest and not row[6] for row in known)
         assert events[-1] == Position({"row": 299})
     assert kinds == {Record, Rows, Run, Position}
+    assert kinds_of_rows == {False, True}
 
 
 def sorted_keys(records: Any) -> list[tuple[Any, ...]]:

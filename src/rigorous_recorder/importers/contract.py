@@ -98,8 +98,10 @@ class Rows(NamedTuple):
     """Many records of a run as columns of one length; what is null in a column is missing.
 
     Args:
+        run: the run's id; empty if they are of several.
         columns: metrics by their names in the source.
         steps, times: a column, or None.
+        runs: of which run each record is, as a dictionary column, if they are of several.
     """
 
     run: str
@@ -107,6 +109,7 @@ class Rows(NamedTuple):
     columns: Mapping[str, Any]
     steps: Any = None
     times: Any = None
+    runs: Any = None
 
 
 class Position(NamedTuple):

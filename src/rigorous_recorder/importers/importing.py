@@ -14,6 +14,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder._arrow import pc
 from rigorous_recorder.errors import ArgumentError, MissingPackageError
 
 from .contract import Record, Report, Rows, Run, Source
@@ -396,6 +397,11 @@ def list_runs(found: Found, report: Report) -> Iterator[Listed]:
             elif isinstance(event, Record):
                 present = (key for key, value in event.fields.items() if value is not None)
                 _count(runs[event.run], dict.fromkeys(present, 1), 1)
+            elif isinstance(event, Rows) and event.runs is not None:
+                for number, run in enumerate(event.runs.dictionary.to_pylist()):
+                    own = pc.equal(event.runs.indices, number)
+                    columns = {key: each.filter(own) for key, each in event.columns.items()}
+                    _count(runs[run], _counts(columns), pc.sum(own).as_py())
             elif isinstance(event, Rows):
                 _count(runs[event.run], _counts(event.columns), event.size)
         yield from runs.values()

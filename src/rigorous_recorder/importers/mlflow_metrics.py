@@ -23,11 +23,10 @@ _AT_ONCE: Final = 1000
 #: So many are looked at together, but for a call that has more.
 _TOGETHER: Final = 16_000
 _MOST_OF_CALL: Final = 1_000_000
-#: Where rows of several runs are between each other, records are given one by one, unless as many
-#: as this are of the same run on average.
+#: If fewer rows than this are of the same run on average, records of several runs are given together.
 _FEW: Final = 32
 #: With more runs or keys than this among them, records are given one by one.
-_MOST_RUNS: Final = 16
+_MOST_RUNS: Final = 256
 _MOST_KEYS: Final = 64
 #: The milliseconds of the years 1 to 9999.
 _FIRST_TIME: Final = -62_135_596_800_000
@@ -115,22 +114,22 @@ class Metrics:
             yield part_of(run)
 
     def _in_columns(self, arrays: _Arrays, size: int) -> list[Event] | None:
-        """The records as columns, as long as they are of one run.
+        """The records as columns, of one run each where many follow each other.
 
-        None if that is never long, or they do not have the usual types and shape.
+        None if they do not have the usual types and shape.
         """
         columns = _columns_of(tuple(each[:size] for each in arrays))
         if columns is None or columns.has_repeats():
             return None
         starts = columns.starts()
-        if len(starts) > 1 and size < _FEW * len(starts):
-            return None
         runs = [_text(each) for each in columns.runs.dictionary.to_pylist()]
         above = {run: run.removesuffix(_PART) for run in runs if run not in self._known}
         if not self._known.issuperset(above.values()):
             return None
         self.ends += pc.sum(pc.equal(pc.abs(columns.values), _LARGEST)).as_py() or 0
         parts = [each for run in above.values() for each in self._part(run)]
+        if len(starts) > 1 and size < _FEW * len(starts):
+            return [*parts, columns.rows_of_several(runs)]
         ends = [*starts[1:], size]
         pieces = [columns.part(*each) for each in zip(starts, ends, strict=True)]
         return [*parts, *(each.rows(runs[each.runs.indices[0].as_py()]) for each in pieces)]
@@ -178,6 +177,11 @@ class _Columns(NamedTuple):
     def part(self, start: int, stop: int) -> _Columns:
         """Some of the rows."""
         return _Columns(*(each[start:stop] for each in self))
+
+    def rows_of_several(self, runs: list[str]) -> Rows:
+        """The records, of any runs, whose ids are given by their codes."""
+        of_calls = self.runs.indices.filter(self.is_first)
+        return self.rows("")._replace(runs=pa.DictionaryArray.from_arrays(of_calls, runs))
 
     def rows(self, run: str) -> Rows:
         """The records, all of which are of one run."""

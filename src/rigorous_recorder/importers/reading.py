@@ -84,7 +84,8 @@ def packed(events: list[Event]) -> bytes:
 
 def _whole(rows: Rows) -> Rows:
     columns = {key: _copied(values) for key, values in rows.columns.items()}
-    return rows._replace(columns=columns, steps=_copied(rows.steps), times=_copied(rows.times))
+    steps, times, runs = map(_copied, (rows.steps, rows.times, rows.runs))
+    return rows._replace(columns=columns, steps=steps, times=times, runs=runs)
 
 
 def _copied(values: Any) -> Any:

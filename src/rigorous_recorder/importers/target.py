@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rigorous_recorder import ExperimentCollection, Recorder
 from rigorous_recorder._arrow import pa, pc
 from rigorous_recorder._engines.source import Source
 from rigorous_recorder._experiments_lock import unwritable
 from rigorous_recorder._keys import RESERVED
+from rigorous_recorder._lazy import lazy_module
 from rigorous_recorder._recorder import recorder_at
 from rigorous_recorder._store.node_ids import ROOT
 from rigorous_recorder.errors import RigorousError
@@ -24,6 +25,11 @@ from .contract import Source as ImportSource
 from .experiments import NewExperiments, outcome
 from .states import States, turn
 from .stored import Stored, missing, was_torn
+
+if TYPE_CHECKING:
+    from rigorous_recorder import _columns as column_values
+else:
+    column_values = lazy_module("rigorous_recorder._columns")
 
 __all__ = ["SourceTarget", "Target"]
 
@@ -129,6 +135,15 @@ class Target:
         if place not in self._children:
             self._children[place] = parent, list(parent.children)
         return self._children[place][1]
+
+    def append(self, nodes: Any, columns: Mapping[str, Any]) -> None:
+        """Log columns, each row to the recorder of a node.
+
+        Raises:
+            RigorousError, ValueError: something in them can't be stored; nothing is logged.
+        """
+        _, found = column_values.columns_of(columns)
+        self._store.records.append_columns(nodes, found)
 
     def forget(self) -> None:
         """Forget the recorders of the source that was imported last."""
@@ -359,6 +374,9 @@ class SourceTarget:
         return key, value
 
     def _extend(self, rows: Rows) -> None:
+        if rows.runs is not None:
+            self._extend_several(rows)
+            return
         run, count = rows.run, rows.size
         skipped = count if run in self._stored else min(self._skip[run], count)
         columns = {self._name(key): values for key, values in rows.columns.items()}
@@ -376,6 +394,39 @@ class SourceTarget:
             self.written += count - skipped
             rest = {key: values[skipped:] for key, values in columns.items()}
             self._extend_by(self._recorders[run], rest)
+
+    def _extend_several(self, rows: Rows) -> None:
+        """Write records of several runs in their order; one by one if some may be there already."""
+        runs = rows.runs.dictionary.to_pylist()
+        of_record = {"step": rows.steps, "time": rows.times}
+        named = {self._name(key): values for key, values in rows.columns.items()}
+        columns = {key: each for key, each in of_record.items() if each is not None} | named
+        is_new = not any(self._skip[run] or run in self._stored for run in runs)
+        if not is_new or not self._append(rows.runs, columns):
+            none = [None] * rows.size
+            each_step, each_time = (none if each is None else each for each in of_record.values())
+            of_rows = zip(
+                rows.runs.to_pylist(), _records_of(rows.columns), each_step, each_time, strict=True
+            )
+            for run, found, step, time in of_rows:
+                self._push(Record(run, found, plain(step), plain(time)))
+            return
+        self.written += rows.size
+        for number, run in enumerate(runs):
+            own = pc.equal(rows.runs.indices, number)
+            self._counts[run] += pc.sum(own).as_py()
+            if rows.times is not None and (last := pc.max(rows.times.filter(own)).as_py()):
+                self._lasts[run] = last
+
+    def _append(self, runs: Any, columns: dict[str, Any]) -> bool:
+        """Write columns of records of several runs; whether all of it can be stored."""
+        of_runs = [self._recorders[run]._node for run in runs.dictionary.to_pylist()]
+        nodes = pa.array(of_runs, pa.int64()).take(runs.indices)
+        try:
+            self._target.append(nodes, columns)
+        except (RigorousError, ValueError, OverflowError):
+            return False
+        return True
 
     def _skip_carefully(self, run: str, columns: dict[str, Any], count: int) -> None:
         """Skip rows that are stored, but for what is new in them: the last one, or any if in no order."""
