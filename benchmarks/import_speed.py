@@ -27,7 +27,9 @@ HISTORY: Final = (50_000, 200_000, 800_000)
 BLOCK: Final = 32_768
 TAGS: Final = (b"loss/train", b"lr", b"accuracy/val", b"grad_norm")
 #: As long as the ids of MLflow's runs are.
-RUN: Final = "5d1c1f0e" * 4
+RUN: Final = "5d1c1f0e{:024}"
+#: So many runs log in turn, one value each.
+IN_TURN: Final = 10
 OURS: Final = """
 import resource, sys, time
 from rigorous_recorder import ExperimentCollection
@@ -139,8 +141,8 @@ def sized(data: bytes) -> bytes:
     return varint(len(data)) + data
 
 
-def write_mlflow(file: Path, rows: int) -> None:
-    """A store with the tables that MLflow has, and one run."""
+def write_mlflow(file: Path, rows: int, runs: int = 1) -> None:
+    """A store with the tables that MLflow has, and runs that log in turn."""
     noise = random.Random(0).random
     database = sqlite3.connect(file)
     database.executescript(
@@ -150,12 +152,15 @@ def write_mlflow(file: Path, rows: int) -> None:
         "CREATE TABLE experiments (experiment_id INT, name TEXT);"
         "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp INT, run_uuid TEXT, step INT,"
         " is_nan INT, PRIMARY KEY (key, timestamp, step, run_uuid, value, is_nan));"
-        "CREATE INDEX index_metrics_run_uuid ON metrics (run_uuid);"
-        f"INSERT INTO runs VALUES ('{RUN}', 'run', 'FINISHED', 0)"
+        "CREATE INDEX index_metrics_run_uuid ON metrics (run_uuid)"
     )
+    names = [RUN.format(number) for number in range(runs)]
+    insert = "INSERT INTO runs VALUES (?, 'run', 'FINISHED', 0)"
+    database.executemany(insert, [(name,) for name in names])
+    rounds = ((row // runs, names[row % runs]) for row in range(rows))
     points = (
-        (TAGS[row % 4].decode(), noise(), 1_800_000_000_000 + row // 4, RUN, row // 4, 0)
-        for row in range(rows)
+        (TAGS[at % 4].decode(), noise(), 1_800_000_000_000 + at // 4, name, at // 4, 0)
+        for at, name in rounds
     )
     database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)", points)
     database.commit()
@@ -187,7 +192,10 @@ def main() -> None:
         events, store = Path(folder, "events"), Path(folder, "mlflow.db")
         write_events(events, chosen.rows)
         write_mlflow(store, chosen.rows)
-        for name, source in (("TensorBoard", events), ("MLflow", store)):
+        in_turn = Path(folder, "in_turn.db")
+        write_mlflow(in_turn, chosen.rows, IN_TURN)
+        sources = (("TensorBoard", events), ("MLflow", store), ("in turn", in_turn))
+        for name, source in sources:
             target = Path(folder, f"{name}.collection")
             for when in ("first", "again"):
                 print(f"{name:12} {when:14}{measured(sys.executable, OURS, source, target)}")
@@ -198,11 +206,16 @@ def main() -> None:
             target = Path(folder, f"{source.name}.collection")
             print(f"{f'W&B {rows:,} x 5':27}{measured(sys.executable, OURS, source, target)}")
         if chosen.peer:
-            exported = Path(folder, "exported")
-            export_runs(Path(folder, "MLflow.collection"), exported, to="mlflow")
-            peers = {"Accumulator": ACCUMULATOR, "tbparse": TBPARSE, "MlflowClient": MLFLOW}
-            for name, code in peers.items():
-                source = exported if code is MLFLOW else events
+            stores = [Path(folder, f"exported {name}") for name in ("MLflow", "in turn")]
+            for name, exported in zip(("MLflow", "in turn"), stores, strict=True):
+                export_runs(Path(folder, f"{name}.collection"), exported, to="mlflow")
+            peers = [
+                ("Accumulator", ACCUMULATOR, events),
+                ("tbparse", TBPARSE, events),
+                ("MlflowClient", MLFLOW, stores[0]),
+                ("MlflowClient, in turn", MLFLOW, stores[1]),
+            ]
+            for name, code, source in peers:
                 print(f"{name:27}{measured(chosen.peer, code, source, source)}")
 
 

@@ -415,7 +415,7 @@ class SourceTarget:
         for number, run in enumerate(runs):
             own = pc.equal(rows.runs.indices, number)
             self._counts[run] += pc.sum(own).as_py()
-            if rows.times is not None and (last := pc.max(rows.times.filter(own)).as_py()):
+            if rows.times is not None and (last := _latest(rows.times.filter(own))) is not None:
                 self._lasts[run] = last
 
     def _append(self, runs: Any, columns: dict[str, Any]) -> bool:
