@@ -413,6 +413,12 @@ def test_settings_of_a_run_are_those_given(monkeypatch: pytest.MonkeyPatch) -> N
     settings = wandb.Settings(project="p", run_name="n", root_dir="here", x_label="rank 0")
     run = wandb.init(settings=settings, capture=False)
     assert Path("here/p.collection").is_dir()
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert wandb.setup().settings.mode == "offline"
+    assert wandb.setup(settings={"project": "q"}).settings.project == "q"
+    run.name = None
+    assert (run.name, run.recorder["run"] if run.recorder else None) == (run.id, run.id)
+    run.name = "n"
     found = run.settings
     assert (found.project, found.run_name, found.run_group, found.x_label) == (
         "p",

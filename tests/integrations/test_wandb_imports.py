@@ -50,6 +50,8 @@ ADVISED = {
     "wandb.sklearn.plot_roc(1, 2)": "use wandb.log() with wandb.Table",
     "wandb.sweep({})": "use Optuna or Ray Tune",
     "wandb.tensorboard.patch()": "use SummaryWriter of rigorous_recorder.tensorboard",
+    "wandb.Table(['a'], [[1]]).cast('a', int)": "has no 'Table.cast'",
+    "wandb.init(mode='disabled').upsert_artifact()": "has no 'Run.upsert_artifact'",
     "wandb.util.nothing()": "has no 'util.nothing'",
 }
 #: Runs statements by either name, and prints the errors.

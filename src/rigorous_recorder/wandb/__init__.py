@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, NoReturn
 
 from rigorous_recorder import Experiment, ExperimentCollection
@@ -414,8 +415,10 @@ def login(*_: Any, **__: Any) -> bool:
     return True
 
 
-def setup(*_: Any, **__: Any) -> None:
-    """Nothing has to be set up."""
+def setup(settings: Any = None) -> SimpleNamespace:
+    """What has the ``settings`` of this process; nothing has to be set up."""
+    given = Given(settings, mode=None, project=None, entity=None)
+    return SimpleNamespace(settings=Settings(**{**given.settings, **given}))
 
 
 def teardown(exit_code: int | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 from rigorous_recorder._report import report
 
-from .advice import INSTEAD
+from .advice import INSTEAD, advice
 from .errors import UsageError
 
 __all__ = ["Absent", "absent"]
@@ -28,6 +28,9 @@ def absent(name: str) -> Callable[..., NoReturn]:
 
 class Absent:
     """Methods of a run for which there is no server; those that would publish something report so."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(advice(f"Run.{name}"))
 
     def _label(self, *_: Any, **__: Any) -> None:
         """Nothing: Transformers notes here which code logs."""

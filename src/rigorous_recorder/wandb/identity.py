@@ -62,8 +62,8 @@ class Identity:
         return str(self._about.get("name") or self.id)
 
     @name.setter
-    def name(self, name: str) -> None:
-        self._set({"name": name, "run": name})
+    def name(self, name: str | None) -> None:
+        self._set({"name": name, "run": name or self.id})
 
     @property
     def notes(self) -> str | None:

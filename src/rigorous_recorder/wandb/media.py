@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from rigorous_recorder._lazy_imports import np, pd
 from rigorous_recorder.integrations.media import array_of, picture, sound
+
+from .advice import advice
 
 __all__ = [
     "Audio",
@@ -36,7 +38,10 @@ _AXES_OF_PICTURES: Final = (2, 3)
 
 
 class WBValue:
-    """What all values of W&B's have in common: that they are such."""
+    """What all values of W&B's have in common: an error for what they do not have."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(advice(f"{type(self).__name__}.{name}"))
 
 
 class Classes(list[Any]):
