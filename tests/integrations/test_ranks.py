@@ -80,3 +80,17 @@ def test_a_rank_that_finds_no_run_logs_nothing(
     assert len(study.records) == 0
     assert recorder.pending == {}
     assert "this rank logs nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_place_that_cannot_be_written_stops_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
+) -> None:
+    """In no rank; an exception of the training itself is raised."""
+    (tmp_path / "study.collection").touch()
+    monkeypatch.setenv("RANK", rank)
+    with pytest.raises(ValueError, match="bad"):
+        with ranks.run_of_ranks(tmp_path / "study", {"lr": 0.1}, timeout=0) as recorder:
+            recorder.push(loss=1)
+            raise ValueError("bad")
+    assert "could not log" in capsys.readouterr().err

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
-from rigorous_recorder import ExperimentCollection, Recorder, Status
+from rigorous_recorder import ExperimentCollection, Recorder, Run, Status
 
-from .guest import report_once
+from .guest import guest, report_once
 from .host import Place, collection_at
 from .silent import SilentRecorder
 
@@ -62,6 +62,8 @@ def run_of_ranks(
 ) -> Iterator[Recorder]:
     """A run that the process of rank 0 begins and ends; ``with`` returns where this process logs.
 
+    Where no run can begin, that is reported, and what the process logs is dropped.
+
     Args:
         place: a collection or its path, which all processes can reach.
         info: attributes of the run.
@@ -81,17 +83,27 @@ def run_of_ranks(
     name = _group() if group is None else group
     if rank == 0:
         attributes = {**(info or {}), "ranks": size, "process_group": name}
-        with collection_at(place).new_experiment(attributes, **options) as run:
-            yield run.child(rank=0) if ranks == "each" else run
+        begun = _begun(place, attributes, options)
+        if begun is None:
+            yield SilentRecorder()
+        else:
+            with begun as run:
+                yield run.child(rank=0) if ranks == "each" else run
         return
     found = None if ranks == "first" else _wait_for(place, name, timeout)
     yield SilentRecorder() if found is None else found.child(rank=rank)
+
+
+@guest
+def _begun(place: Place, attributes: Mapping[str, Any], options: dict[str, Any]) -> Run | None:
+    return collection_at(place).start(attributes, **options)
 
 
 def _group() -> str:
     return " ".join(f"{name}={os.environ[name]}" for name in _NAMES if name in os.environ)
 
 
+@guest
 def _wait_for(place: Place, group: str, timeout: float) -> Recorder | None:
     """The recorder of the running run of a group."""
     end = time.monotonic() + timeout

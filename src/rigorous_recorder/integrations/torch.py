@@ -34,6 +34,7 @@ class Watch:
         histograms: bool,
     ) -> None:
         self._parameters = dict(model.named_parameters())
+        self._own = {id(each) for each in self._parameters.values()}
         self._recorder, self._every, self._histograms = recorder, every, histograms
         self._children: dict[str, Recorder] = {}
         self._steps = 0
@@ -44,8 +45,8 @@ class Watch:
         )
 
     def _before_any_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        own = {id(each) for each in self._parameters.values()}
-        if any(id(each) in own for group in optimizer.param_groups for each in group["params"]):
+        groups = optimizer.param_groups
+        if any(id(each) in self._own for group in groups for each in group["params"]):
             self._before_step()
 
     def _before_step(self, *_: Any) -> None:
