@@ -283,8 +283,13 @@ def main() -> None:
                 "WANDB_SILENT": "true",
                 "WANDB_MODE": "offline",
             }
-            command = [sys.executable, __file__, name, "--alone", *options]
-            done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
+            command = [sys.executable, str(Path(__file__).resolve()), name, "--alone", *options]
+            with tempfile.TemporaryDirectory(
+                ignore_cleanup_errors=True
+            ) as folder:  # for W&B's files
+                done = subprocess.run(
+                    command, env=quiet, cwd=folder, capture_output=True, text=True, check=False
+                )
             lines = done.stdout.splitlines()
             print(
                 "\n".join(each for each in lines if " us" in each) or done.stderr[-2000:],
