@@ -176,8 +176,7 @@ def test_lightgbm_trainings_cv_and_estimators(study: ExperimentCollection, lgb: 
         table = lgb.cv(params, data, 2, nfold=2, callbacks=[mine])
         stop = lgb.early_stopping(1, verbose=False)
         estimator = lgb.LGBMClassifier(n_estimators=50, verbose=-1, n_jobs=1)
-        split = {"eval_X": (X[40:],), "eval_y": (Y[40:],)}
-        estimator.fit(X[:40], Y[:40], callbacks=[mine, stop], **split)
+        estimator.fit(X[:40], Y[:40], callbacks=[mine, stop], eval_set=[(X[40:], Y[40:])])
         lgb.train(params, data, 1, callbacks=[mine])
     assert [row["auc"] for row in rounds(study, training=0)] == own["a"]["auc"]
     assert [row["iteration"] for row in rounds(study, training=1)] == [3, 4]

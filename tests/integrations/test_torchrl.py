@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import ExperimentCollection, Status
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("torchrl", reason="torchrl is not installed")
@@ -41,6 +42,31 @@ def test_all_that_it_logs(study: ExperimentCollection) -> None:
     assert study.experiment(1).name == "ppo"
     assert logger.experiment is logger._host.recorder
     assert "ppo" in repr(logger)
+    assert study.experiment(1).status is Status.RUNNING
+    logger.close()
+    assert study.experiment(1).status is Status.FINISHED
+    logger.log_histogram("h", [1.0, 2.0, 5.0], bins=np.array([0.0, 2.0, 6.0]))  # after the end
+    assert study.records[-1]["h"]["bucket"] == [0.0, 1.0, 2.0]
+
+
+def test_a_recorder_of_the_caller_and_a_process_of_its_own(
+    study: ExperimentCollection, tmp_path: Path
+) -> None:
+    """The caller's run is not ended; TorchRL can run the logger in another process."""
+    run = study.start()
+    logger = RigorousLogger("ppo", run)
+    logger.log_scalar("reward", 1.0)
+    logger.close()
+    assert study.experiment(1).status is Status.RUNNING
+    run.finish()
+    other = RigorousLogger("sac", tmp_path / "other", service_backend="process")
+    other.log_scalar("reward", 2.0, step=1)
+    other.log_metrics({"loss": torch.tensor(0.5)}, step=2)
+    other.close()
+    with ExperimentCollection.open(tmp_path / "other", quiet=True) as found:
+        rows = [(row["name"], row["step"], row["reward"], row["loss"]) for row in found.records]
+        assert rows == [("sac", 1, 2.0, None), ("sac", 2, None, 0.5)]
+        assert found.experiment(1).status is Status.FINISHED
 
 
 def test_a_failure_to_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

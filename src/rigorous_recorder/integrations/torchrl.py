@@ -79,8 +79,15 @@ class RigorousLogger(Logger):
     @guest
     def log_histogram(self, name: str, data: Sequence[Any], **kwargs: Any) -> None:
         """Log a histogram."""
-        bins = kwargs.get("bins") or "tensorflow"
-        self._push({name: histogram(data, bins)}, kwargs.get("step"))
+        bins = kwargs.get("bins")
+        found = histogram(data, "tensorflow" if bins is None else bins)
+        self._push({name: found}, kwargs.get("step"))
+
+    @guest
+    def shutdown(self, timeout: float | None = None) -> None:
+        """End the run that began here; ``close`` does the same."""
+        self._host.finish()
+        super().shutdown(timeout)
 
     def __repr__(self) -> str:
         return f"RigorousLogger({self.exp_name!r})"
