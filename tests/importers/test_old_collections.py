@@ -58,3 +58,13 @@ def test_a_pickle_that_is_not_of_records_is_reported(tmp_path: Path) -> None:
             done = import_runs(tmp_path, collection, format="pickle")
             assert "can't be read" in str(done.report.losses[0])
             assert len(collection.records) == 0
+
+
+def test_steps_of_a_pickled_recorder_are_steps(tmp_path: Path) -> None:
+    """As in collections, and its recorders are those that were logged to."""
+    with ExperimentCollection(tmp_path / "new") as collection:
+        done = import_runs(OLD.parent / "record_keeper_1.4.4.pickle", collection)
+        assert (done.records, done.report.losses) == (3, [])
+        rows = [(row["model"], row["step"], row["loss"]) for row in collection.records]
+        assert ("m1", 1, 0.25) in rows
+        assert "metric.step" not in collection.records.columns

@@ -65,7 +65,7 @@ def _below(top: Recorder, run: Run) -> Iterator[Event]:
         inherited = recorder.attributes
         for row in recorder.records:
             own = {key: value for key, value in row.items() if not _is(inherited, key, value)}
-            yield Record(run.id, own)
+            yield _record(run.id, own)
         todo += [
             (child, Run(f"{run.id}/{number}", parent=run.id, part=str(number)))
             for number, child in reversed(list(enumerate(recorder.children)))
