@@ -220,6 +220,9 @@ with mlflow.start_run(run_id={ids[0]!r}):
         (each.step, each.value) for each in mlflow.MlflowClient().get_metric_history(ids[1], "loss")
     ]
     assert history == [(0, 1), (1, 2), (2, 3)]
+    page = mlflow.MlflowClient().get_metric_history(ids[1], "loss", max_results=2)
+    (last,) = mlflow.MlflowClient().get_metric_history(ids[1], "loss", page_token=page.token)
+    assert (len(page), last.value) == (2, 3)
     assert mlflow.get_run(ids[0]).data.metrics == {"loss": 4}
 
 

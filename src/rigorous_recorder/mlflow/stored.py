@@ -12,10 +12,10 @@ from rigorous_recorder._engines.sql import identifier, literal
 from rigorous_recorder._keys import RESERVED
 from rigorous_recorder._lazy_imports import pd
 
-from .entities import Metric, Run, RunData, RunInfo
+from .entities import Metric, PagedList, Run, RunData, RunInfo
 from .exceptions import MlflowException
 from .filters import is_chosen, ordered
-from .places import collection_of, experiment_now, name_of, place_of, search_experiments
+from .places import collection_of, experiment_now, name_of, page, place_of, search_experiments
 
 __all__ = ["OWN", "get_metric_history", "get_parent_run", "get_run", "run_in", "search_runs"]
 
@@ -54,8 +54,14 @@ def get_parent_run(run_id: str) -> Run | None:
     return get_run(parent) if parent else None
 
 
-def get_metric_history(run_id: str, key: str) -> list[Metric]:
-    """All values of a metric of a run, by their times."""
+def get_metric_history(
+    run_id: str, key: str, max_results: int | None = None, page_token: str | None = None
+) -> PagedList:
+    """All values of a metric of a run, by their times, or a page of them."""
+    return page(_history(run_id, key), max_results, page_token)
+
+
+def _history(run_id: str, key: str) -> list[Metric]:
     run = get_run(run_id)
     records = collection_of(run.info.experiment_id).records
     if key not in records.columns:
