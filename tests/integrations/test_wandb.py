@@ -205,18 +205,23 @@ def test_settings_come_before_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without the repository, the environment is not recorded by the collection."""
-    monkeypatch.setattr("rigorous_recorder.wandb.captured.find_spec", lambda _: object())
+    monkeypatch.setattr("rigorous_recorder.wandb.captured._has_psutil", lambda: True)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     found = Captured(None, Given(settings)).by_collection
     assert " ".join(sorted(found)) == expected
 
 
+@pytest.mark.parametrize("error", ["ModuleNotFoundError", "ImportError", "OSError"])
 def test_a_missing_package_does_not_break_init(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    error: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was asked for by name is reported in one line, and else left out in silence."""
-    monkeypatch.setattr("rigorous_recorder.wandb.captured.find_spec", lambda _: None)
+    Path("broken").mkdir()
+    Path("broken/psutil.py").write_text(f"raise {error}('broken')", encoding="utf-8")
+    monkeypatch.syspath_prepend("broken")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "psutil"]:
+        monkeypatch.delitem(sys.modules, name)
     assert "system" not in Captured(None, Given({})).by_collection
     assert capsys.readouterr().err == ""
     run = wandb.init(project="p", capture=["system"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Final
 
 from rigorous_recorder import Recorder
@@ -46,7 +46,7 @@ class Captured:
 
     def __init__(self, capture: Capture | None, given: Given) -> None:
         wanted = _by_default(given) if capture is None else wanted_of(capture)
-        if SYSTEM in wanted and find_spec("psutil") is None:
+        if SYSTEM in wanted and not _has_psutil():
             wanted -= {SYSTEM}
             if capture is not None:
                 report(
@@ -63,6 +63,15 @@ class Captured:
             found = environment.recorded()
             found[ENVIRONMENT_KEY].pop("git", None)
             recorder.child(found)
+
+
+def _has_psutil() -> bool:
+    """Whether psutil can be imported, which it can't be either if it was built for another system."""
+    try:
+        import_module("psutil")
+    except Exception:  # noqa: BLE001 - the run begins without it
+        return False
+    return True
 
 
 def _by_default(given: Given) -> frozenset[Part]:
