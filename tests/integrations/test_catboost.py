@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,29 @@ def test_each_fit_and_evaluation_set(study: ExperimentCollection) -> None:
     assert [row["iteration"] for row in study.records.where(training=1, data="learn")] == [0, 1, 2]
     steps = [row["iteration"] for row in study.records.where(training=2, data="validation")]
     assert steps == sorted({*steps})
+
+
+class Odd:
+    """A metric that is NaN."""
+
+    def is_max_optimal(self) -> bool:
+        return False
+
+    def evaluate(self, approxes: Any, target: Any, weight: Any) -> tuple[float, float]:
+        return math.nan, 1.0
+
+    def get_final_error(self, error: float, weight: float) -> float:
+        return math.nan
+
+
+def test_a_metric_that_is_nan_is_logged(study: ExperimentCollection) -> None:
+    """The fit itself raises, after it has called the callback."""
+    with study.new_experiment() as run:
+        with pytest.raises(catboost.CatBoostError):
+            model(eval_metric=Odd()).fit(X, Y, callbacks=[CatBoostCallback(run)])
+    rows = list(study.records)
+    assert [row["iteration"] for row in rows] == [0, 1, 2]
+    assert all(math.isnan(row["Odd"]) and row["Logloss"] > 0 for row in rows)
 
 
 def test_a_failure_to_log_and_an_error_of_another_callback(

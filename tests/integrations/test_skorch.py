@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,3 +73,21 @@ def test_an_interrupt_and_a_failure_to_log(
         broken = net(RigorousCallback(None), max_epochs=1).fit(X, Y)
     assert len(broken.history) == 1
     assert "could not log" in capsys.readouterr().err
+
+
+def test_a_saved_net_is_loaded_where_the_collection_is_gone(
+    study: ExperimentCollection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only its callback can't log there, and says so."""
+    with study.new_experiment() as run:
+        trained = net(RigorousCallback(run)).fit(X, Y)
+    saved = pickle.dumps(trained)
+    pickle.loads(saved).fit(X, Y)
+    assert len(study.records) == 4
+    study.close()
+    shutil.rmtree(tmp_path / "study.collection")
+    loaded = pickle.loads(saved)
+    assert (loaded.predict(X) == trained.predict(X)).all()
+    assert capsys.readouterr().err == ""
+    loaded.fit(X, Y)
+    assert "could not log: NotACollectionError" in capsys.readouterr().err

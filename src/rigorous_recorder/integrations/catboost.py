@@ -21,8 +21,8 @@ class CatBoostCallback:
 
     Each training is a child with the attribute ``training`` (0, 1, ...), and each evaluation set a
     child of it with ``data``, its name: ``learn``, ``validation``. Their records have ``iteration``
-    from 0 and the metrics, also in the iteration in which a metric is NaN, with which CatBoost ends
-    the training. CatBoost calls no callback in ``cv``, in ``train`` and on GPUs, and after
+    from 0 and the metrics, also those that are NaN, with which CatBoost's ``fit`` itself raises an
+    error. CatBoost calls no callback in ``cv``, in ``train`` and on GPUs, and after
     ``init_model=`` it counts iterations from 0 again.
 
     Args:

@@ -8,6 +8,7 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push, set_attributes
 from .requirement import required
+from .target import Target
 
 with required("skorch>=1.0"):
     from skorch.callbacks import Callback
@@ -30,7 +31,7 @@ class RigorousCallback(Callback):
 
     def __init__(self, recorder: Recorder | Run | Any, batches: bool = False) -> None:
         # Under these names and unchanged, since scikit-learn clones by them.
-        self.recorder = recorder.recorder if isinstance(recorder, Run) else recorder
+        self.recorder = recorder if isinstance(recorder, Target) else Target(recorder)
         self.batches = batches
 
     def initialize(self) -> RigorousCallback:
@@ -43,10 +44,14 @@ class RigorousCallback(Callback):
         """A callback that logs to the same recorder, not to a copy of it."""
         return type(self)(self.recorder, self.batches)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A saved net can be loaded where the collection is not."""
+        return {**vars(self), "training_": None}
+
     @guest
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:  # noqa: N803
         """Begin a child."""
-        self.training_ = self.recorder.child(training=self.trainings_)
+        self.training_ = self.recorder.recorder.child(training=self.trainings_)
         self.trainings_ += 1
         self.logged_ = len(net.history)
         set_attributes(self.training_, {"params": _plain(net.get_params(deep=False))})
