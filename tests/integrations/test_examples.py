@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -65,5 +66,6 @@ def test_an_application_of_hydra(tmp_path: Path) -> None:
 def test_an_integration(name: str, libraries: list[str], expected: str, tmp_path: Path) -> None:
     """It runs as its readers would run it."""
     for library in libraries:
-        pytest.importorskip(library, reason=f"{library} is not installed")
+        if find_spec(library) is None:  # Keras can't be imported here: it needs a backend's name
+            pytest.skip(f"{library} is not installed")
     assert expected in run(name, tmp_path)
