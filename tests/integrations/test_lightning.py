@@ -190,9 +190,10 @@ def test_a_logger_that_cannot_log_stops_no_training(
 
     (tmp_path / "file").touch()
     broken = RigorousLogger(tmp_path / "file" / "study")
-    trained = trainer(broken, tmp_path, enable_checkpointing=False)
+    trained = trainer(broken, tmp_path)
     trained.fit(Pushes())
     assert trained.global_step == 6
+    assert list(tmp_path.glob("rigorous/experiment/checkpoints/*.ckpt"))
     assert capsys.readouterr().err.count("could not log") == 1
 
 

@@ -79,14 +79,14 @@ class RigorousLogger(Logger):
         return self._host.recorder if _is_first() else None
 
     @property
-    def _folder(self) -> str:
+    def _folder(self) -> str | None:
         number = self.recorder.attributes.get("experiment_number")
-        return "experiment" if number is None else f"experiment_{number}"
+        return None if number is None else f"experiment_{number}"
 
     @property
     def save_dir(self) -> str | None:
-        """Where Lightning puts files; None for the trainer's folder."""
-        if self._save_dir is not None or self._path is None:
+        """Where Lightning puts files; None for the trainer's folder, also where no run can begin."""
+        if self._save_dir is not None or self._path is None or self._folder is None:
             return self._save_dir
         return str(Path(f"{self._path.removesuffix('.collection')}.artifacts", self._folder))
 
@@ -98,7 +98,7 @@ class RigorousLogger(Logger):
     @property
     def version(self) -> str:
         """A part of the folder of checkpoints, if that is in the trainer's."""
-        return self._folder if self.save_dir is None else ""
+        return self._folder or "experiment" if self.save_dir is None else ""
 
     def log_graph(self, model: Any, input_array: Any = None) -> None:
         """Note the trainer: Lightning calls this before each fit, validation and test."""
