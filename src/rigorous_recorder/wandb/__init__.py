@@ -261,7 +261,7 @@ def _begin(found: Given, capture: Capture | None) -> Run:
         begun = Run(started, new, folder=folder, settings=found.settings)
     else:
         begun = _resumed(
-            collection, known, about, folder=folder, settings=found.settings, capture=captured
+            collection, known, about, folder=folder, settings=found.settings, captured=captured
         )
     captured.record(begun.recorder)
     if last is not None:
@@ -286,7 +286,7 @@ def _resumed(
     *,
     folder: Path,
     settings: dict[str, Any],
-    capture: Captured,
+    captured: Captured,
 ) -> Run:
     before, records = dict(experiment), experiment.records
     step = -1
@@ -296,7 +296,7 @@ def _resumed(
     for row in islice(reversed(records), _LAST_RECORDS):
         last = {key: v for key, v in row.items() if key not in before and v is not None} | last
     begun = Run(
-        resumed(collection, experiment, capture=capture.by_collection),
+        resumed(collection, experiment, capture=captured.by_collection),
         {**before, **about},
         folder=folder,
         step=int(step) + 1,
