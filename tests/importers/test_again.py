@@ -19,7 +19,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder._keys import EXPERIMENT_KEYS
-from rigorous_recorder.errors import ArgumentError
+from rigorous_recorder.errors import ArgumentError, SaveError
 from rigorous_recorder.importers import files, find_runs, import_runs
 from rigorous_recorder.importers.event_frames import masked_crc
 
@@ -381,3 +381,23 @@ def test_a_state_that_is_damaged_is_that_of_a_source_that_was_not_imported(tmp_p
         states.write_text(f"{damaged}\n{second}\n", "utf-8")
         done = import_runs([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], study)
         assert (done.records, done.unchanged) == (0, 1)
+
+
+def test_what_could_not_be_saved_does_not_count_as_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk is full: the import ends with an error, and the next one goes on from what is there."""
+    (tmp_path / "a.jsonl").write_text('{"x": 1}\n', "utf-8")
+
+    def require_saved(_store: object) -> None:
+        message = "1 row could not be saved"
+        raise SaveError(message)
+
+    with ExperimentCollection(tmp_path / "study") as collection:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(collection._store), "require_saved", require_saved)
+            with pytest.raises(SaveError, match="could not be saved"):
+                import_runs(tmp_path / "a.jsonl", collection)
+        assert not (tmp_path / "study.collection" / "imports.jsonl").exists()
+        done = import_runs(tmp_path / "a.jsonl", collection)
+        assert (done.unchanged, len(collection.records)) == (0, 1)

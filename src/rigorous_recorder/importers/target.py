@@ -98,10 +98,15 @@ class Target:
         self._unsaved[_key(format_, source)] = dict(state)
 
     def flush(self) -> None:
-        """Store how far all sources were imported, once what they gave survives a power loss."""
+        """Store how far all sources were imported, once what they gave survives a power loss.
+
+        Raises:
+            SaveError: some of it is only in memory, as when the disk is full.
+        """
         self.new_experiments.release()
         if self._unsaved:
             self._collection.recorder.sync()
+            self._store.require_saved()
             self._states.update(self._unsaved)
             self._unsaved.clear()
 
