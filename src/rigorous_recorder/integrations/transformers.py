@@ -80,14 +80,7 @@ class RigorousCallback(TrainerCallback):
         return self._host
 
     @guest
-    def on_log(
-        self,
-        args: Any,
-        state: Any,
-        control: Any,
-        logs: Any = None,
-        **_: Any,
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Log a record."""
         if "train_loss" in (logs or {}):  # others may have taken it out of the summary
             logs = {"total_flos": state.total_flos, **logs}
