@@ -10,7 +10,8 @@ import numpy as np
 from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push
-from .media import array_of, histogram
+from .histograms import histogram
+from .media import array_of
 from .requirement import required
 from .torch_events import log_monitor, log_profile
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push, set_attributes
+from .histograms import histogram
 from .host import Capture, Host, Place
-from .media import array_of, histogram
+from .media import array_of
 from .requirement import required
 
 with required("torchrl>=0.9"):

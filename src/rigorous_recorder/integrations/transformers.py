@@ -102,18 +102,17 @@ class RigorousCallback(TrainerCallback):
     @guest
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Log the completions that TRL wrote after the last record."""
-        if state.is_world_process_zero and getattr(args, "log_completions", False):
+        if getattr(args, "log_completions", False):
             self._log_completions(args)
 
     @guest
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Log the last completions; the run ends with the process, since a trainer can go on."""
-        if state.is_world_process_zero:
-            self._log_completions(args)
+        self._log_completions(args)
 
     def _log_completions(self, args: Any) -> None:
         if self._training is None:
-            return  # it could not begin, which is reported
+            return  # it is logged by another process, or could not begin, which is reported
         for path in sorted(_completions_below(args)):
             if path not in self._seen:
                 self._seen.add(path)

@@ -16,17 +16,10 @@ from typing import Any, Self
 from rigorous_recorder import Run
 from rigorous_recorder.integrations.ends import end_at_exit
 from rigorous_recorder.integrations.guest import report_once, set_attributes
+from rigorous_recorder.integrations.histograms import edges, histogram, pr_curve
 from rigorous_recorder.integrations.host import Capture, Place, collection_at
 from rigorous_recorder.integrations.joining import Beside
-from rigorous_recorder.integrations.media import (
-    array_of,
-    edges,
-    histogram,
-    number,
-    picture,
-    pr_curve,
-    sound,
-)
+from rigorous_recorder.integrations.media import array_of, number, picture, sound
 
 from .file_writer import FileWriter
 from .values import free, media, pixels, plain, reporting
