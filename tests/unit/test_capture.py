@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -244,6 +245,27 @@ def test_repositories_in_odd_states(
     assert repository(checkout) == {"commit": found["commit"]}
     assert repository(new) is None
     assert repository(tmp_path) is None
+
+
+@pytest.mark.parametrize("end", ["exit 128", "exec sleep 30"])
+def test_a_diff_that_git_does_not_end_is_not_a_whole_one(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Git fails, or takes too long: the line at which it stopped can have half of a secret."""
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f"for each; do if [ $each = diff ]; then printf '+a\\n+half of a'; {end}; fi; done\n"
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(git, "_SECONDS", 2)
+    found = repository(checkout)
+    assert found is not None
+    assert (found["dirty"], found["diff"], found["diff_is_cut"]) == (True, "+a\n", True)
+    assert "diff_bytes" not in found
 
 
 def test_without_git_commit_and_branch_are_read_from_files(

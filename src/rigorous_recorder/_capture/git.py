@@ -64,11 +64,12 @@ def _remote(folder: Path, upstream: str) -> str:
 def _diff(folder: Path) -> dict[str, Any]:
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
     data, size = _begin_of_output(folder, "diff", *options, "HEAD", "--", ":/")
-    is_cut = size > len(data)
+    is_cut = size != len(data)
     if is_cut:
         data = data[: data.rfind(b"\n") + 1]  # no half of a token
     found: dict[str, Any] = {"diff": masked_diff(data.decode("utf-8", "backslashreplace"))}
-    return found | ({"diff_is_cut": True, "diff_bytes": size} if is_cut else {})
+    found |= {"diff_is_cut": True} if is_cut else {}
+    return found | ({} if size is None or not is_cut else {"diff_bytes": size})
 
 
 def _names(untracked: list[str]) -> dict[str, Any]:
@@ -95,8 +96,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.decode("utf-8", "backslashreplace")
 
 
-def _begin_of_output(folder: Path, *arguments: str) -> tuple[bytes, int]:
-    """As much of what git prints as is recorded, and the size of all; the rest is not held in memory."""
+def _begin_of_output(folder: Path, *arguments: str) -> tuple[bytes, int | None]:
+    """As much of what git prints as is recorded, and the size of all; the rest is not held in memory.
+
+    The size is None if git fails or takes too long: then that is not all.
+    """
     with subprocess.Popen(  # noqa: S603 - the arguments are those above
         _command(arguments),
         cwd=folder,
@@ -115,7 +119,7 @@ def _begin_of_output(folder: Path, *arguments: str) -> tuple[bytes, int]:
                 size += more
         finally:
             in_time.cancel()
-    return data, size
+    return data, None if git.returncode else size
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
