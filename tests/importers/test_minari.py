@@ -67,6 +67,25 @@ def test_arrow_files_have_steps_and_a_last_observation(tmp_path: Path) -> None:
         assert import_runs(tmp_path / "set", collection).records == 0
 
 
+@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
+def test_an_episode_without_a_row_has_no_records(tmp_path: Path, suffix: str) -> None:
+    """It stops no import of others, also if its file is the first."""
+    data = about(tmp_path / "set")
+    for episode, steps in enumerate((0, 2)):
+        (data / str(episode)).mkdir()
+        table = pa.table({"observations": pa.array([0.5] * steps), "rewards": [1.5] * steps})
+        file = data / str(episode) / f"part-0.{suffix}"
+        if suffix == "parquet":
+            pq.write_table(table, file)
+        else:
+            with pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+    with ExperimentCollection(tmp_path / "study") as collection:
+        done = import_runs(tmp_path / "set", collection)
+        assert [(row["episode"], row["step"]) for row in collection.records] == [(1, 0), (1, 1)]
+    assert done.report.losses == []
+
+
 def test_hdf5_files_are_read_by_h5py(tmp_path: Path) -> None:
     """Attributes of episodes are attributes."""
     h5py = pytest.importorskip("h5py")

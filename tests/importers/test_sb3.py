@@ -54,12 +54,14 @@ def test_evaluations_are_episodes_with_their_steps(tmp_path: Path) -> None:
     "data",
     [
         np.lib.format.magic(1, 0) + b"v\0{'descr': '|O', 'fortran_order': False, 'shape': (1,)}",
+        np.lib.format.magic(1, 0)
+        + b"v\0{'descr': '', 'fortran_order': False, 'shape': (1,)}".ljust(200),
         np.lib.format.magic(1, 0) + b"v\0{'descr': '<f8', 'fortran_order': False, 'shape': (9,)}",
         np.lib.format.magic(1, 0) + b"v\0{'descr': '<f8', 'shape': (1 << 60, -1)}".ljust(200),
         np.lib.format.magic(2, 0) + struct.pack("<I", 2**31) + b"{",
         b"\x93NUMPY",
     ],
-    ids=["objects", "cut off", "too large", "length that lies", "only a beginning"],
+    ids=["objects", "no type", "cut off", "too large", "length that lies", "only a beginning"],
 )
 def test_arrays_that_are_not_of_numbers_are_reported(data: bytes, tmp_path: Path) -> None:
     """Nothing in them is executed; other arrays are taken."""

@@ -170,6 +170,15 @@ def test_a_column_that_cannot_be_stored_changes_no_other(parent: list[str], tmp_
     ]
 
 
+def test_times_that_are_whole_microseconds_are_none_of_those_as_text(tmp_path: Path) -> None:
+    """Tables of pandas have nanoseconds as their unit, and seldom in their values."""
+    times = pa.array([TIME * 1000, None], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"seen": times}), tmp_path / "t.parquet")
+    rows, report = imported(tmp_path / "t.parquet")
+    assert [row.get("seen") for row in rows] == [datetime.fromtimestamp(TIME / 1e6, UTC), None]
+    assert report == []
+
+
 def shown(value: Any) -> str:
     return repr(value.tolist() if hasattr(value, "tolist") else value)
 

@@ -191,6 +191,8 @@ def _table(file: Path, report: Report) -> Any:
 
 
 def _rows(number: int, table: Any, shapes: _Shapes) -> Iterator[Event]:
+    if not table.num_rows:
+        return
     steps = table.num_rows - 1
     for start in range(0, max(steps, 1), _STEPS):
         part = table.slice(start, min(_STEPS, steps - start) + 1).combine_chunks()

@@ -19,7 +19,7 @@ _MAGIC: Final = b"\x93NUMPY"
 _LONGEST: Final = 1 << 12
 _MOST: Final = 1 << 22
 _ERRORS: Final = (
-    ValueError, KeyError, TypeError, SyntaxError, struct.error, RecursionError, MemoryError,
+    ValueError, LookupError, TypeError, SyntaxError, struct.error, RecursionError, MemoryError,
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def _array(data: bytes) -> list[Any]:
     """The rows of an array.
 
     Raises:
-        ValueError, KeyError, TypeError, SyntaxError, struct.error: it is not one of numbers.
+        ValueError, LookupError, TypeError, SyntaxError, struct.error: it is not one of numbers.
     """
     is_long = data[6:7] > b"\x01"
     begin = 12 if is_long else 10

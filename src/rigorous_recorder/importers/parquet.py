@@ -59,8 +59,9 @@ def _columns(batch: Any, source: Source, report: Report) -> dict[str, Any]:
             found |= {name: data, f"{name}/name": path}
         elif getattr(column.type, "unit", "") == "ns":
             found[name] = values = [plain(each) for each in column]
-            text = "times and durations with nanoseconds: as text"
-            report.add(source.path, text, count=sum(type(each) is str for each in values))
+            if as_text := sum(type(each) is str for each in values):
+                text = "times and durations with nanoseconds: as text"
+                report.add(source.path, text, count=as_text)
         else:
             found[name] = column
     return found
