@@ -398,6 +398,38 @@ def test_numbers_are_numbers_and_nothing_is_waited_for() -> None:
     assert (data_set.dataset.name, data_set.tags[0].value) == ("d", "training")
 
 
+def test_a_nested_run_has_data_sets_of_its_own() -> None:
+    """Without those of the run that it belongs to."""
+    mlflow.set_tracking_uri("here")
+    with mlflow.start_run(capture=False):
+        mlflow.log_input(mlflow.data.from_numpy([1], name="outer"))
+        with mlflow.start_run(nested=True) as nested:
+            for name in ("inner", "other"):
+                mlflow.log_input(mlflow.data.from_numpy([1], name=name))
+    found = mlflow.get_run(nested.info.run_id).inputs.dataset_inputs
+    assert [each.dataset.name for each in found] == ["inner", "other"]
+
+
+def test_a_condition_of_another_type_is_met_by_no_run() -> None:
+    """A list of one text is a list; what is not a value at all is an error that says so."""
+    mlflow.set_tracking_uri("here")
+    with mlflow.start_run(capture=False):
+        mlflow.log_params({"p": "ab", "q": 4})
+        mlflow.log_metric("x", 1.0)
+    for text, number in {
+        "params.p > 3": 0,
+        "params.q > 3": 1,
+        "params.p IN ('ab')": 1,
+        "params.p IN ('abc')": 0,
+        "params.p NOT IN ('abc')": 1,
+        "params.p IN ('b', 'ab')": 1,
+    }.items():
+        assert len(mlflow.search_runs(filter_string=text)) == number, text
+    for text in ("metrics.x > high", "params.p IN (ab)", "params.p IN 3", "metrics.x > 1..2"):
+        with pytest.raises(mlflow.MlflowException, match="is not a valid condition"):
+            mlflow.search_runs(filter_string=text)
+
+
 def test_filters_and_orders_are_those_of_the_original() -> None:
     """Null and not null; NaN is last in each order; what is before the point is one of four."""
     mlflow.set_tracking_uri("here")

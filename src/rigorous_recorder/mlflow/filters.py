@@ -53,11 +53,7 @@ def is_chosen(run: Run | Experiment, text: str) -> bool:
     while text[at:].strip():
         found = _CONDITION.match(text, at)
         if found is None:
-            message = (
-                f"{text[at:]!r:.60} is not a valid condition; such as metrics.loss < 0.5,"
-                " params.model = 'm1' or tags.kind LIKE 'a%', joined by AND"
-            )
-            raise MlflowException(message)
+            raise _invalid(text[at:])
         if not _meets(_value(run, found["table"], found["key"]), found):
             return False
         at = found.end()
@@ -67,11 +63,33 @@ def is_chosen(run: Run | Experiment, text: str) -> bool:
 def _meets(value: Any, condition: re.Match[str]) -> bool:
     if condition["null"]:
         return (value is None) is ("NOT" not in condition["null"].upper())
-    other = ast.literal_eval(condition["value"])
+    how, other = " ".join(condition["how"].upper().split()), _other(condition)
     if not isinstance(other, int | float):  # texts, as which MLflow compares parameters and tags
         value = None if value is None else str(value)
-    how = _HOW[" ".join(condition["how"].upper().split())]
-    return value is not None and how(value, other)
+    try:
+        return value is not None and _HOW[how](value, other)
+    except TypeError:  # a text, and the other one is a number
+        return False
+
+
+def _other(condition: re.Match[str]) -> Any:
+    """What a condition compares with: a number, a text, or several of them."""
+    try:
+        found = ast.literal_eval(condition["value"])
+    except (ValueError, SyntaxError) as error:
+        raise _invalid(condition[0]) from error
+    if not condition["how"].upper().endswith("IN"):
+        return found
+    if not condition["value"].startswith("("):
+        raise _invalid(condition[0])
+    return found if isinstance(found, tuple) else (found,)  # parentheses alone make no tuple
+
+
+def _invalid(text: str) -> MlflowException:
+    return MlflowException(
+        f"{text!r:.60} is not a valid condition; such as metrics.loss < 0.5,"
+        " params.model = 'm1' or tags.kind LIKE 'a%', joined by AND"
+    )
 
 
 def _value(run: Run | Experiment, table: str | None, key: str) -> Any:

@@ -110,7 +110,9 @@ class ActiveRun:
             "context": context,
             "tags": dict(tags or {}) or None,
         }
-        known = self.recorder.attributes.get("inputs") or []
+        own = self.recorder.local_data
+        is_nested = "parent_run_id" in own  # else those of attempts before count as well
+        known = (own if is_nested else self.recorder.attributes).get("inputs") or []
         one = {key: str(v) if key == "source" else v for key, v in about.items() if v is not None}
         self.set_params({"inputs": [*known, one]})
 
