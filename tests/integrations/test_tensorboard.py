@@ -234,6 +234,22 @@ def test_modules_share_a_global_writer(tmp_path: Path, monkeypatch: pytest.Monke
     shared.close()
 
 
+def test_a_global_writer_whose_process_is_gone_stops_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That counts the calls of all processes; without it nothing can be logged, which is reported."""
+    monkeypatch.chdir(tmp_path)
+    shared = GlobalSummaryWriter("runs/a", capture=False)
+    shared.add_scalar("loss", 1.0)
+    shared._calls._manager.shutdown()
+    shared.add_scalar("loss", 2.0)
+    shared.add_text("note", "a")
+    shared.add_image("picture", np.ones((2, 2)), dataformats="HW")
+    shared.close()
+    assert [row["loss"] for row in logged(shared.smw.run.recorder)] == [1.0]
+    assert capsys.readouterr().err.count("could not log") == 3
+
+
 def test_two_writers_of_one_folder_are_two_runs(study: ExperimentCollection) -> None:
     """Both with all of their records; so is one that is opened again to go on."""
     first = SummaryWriter("runs/a", collection=study, capture=False)

@@ -378,6 +378,18 @@ sys.exit({code})
 """
 
 
+def test_a_run_begins_where_its_id_cannot_be_noted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """That costs ``resume="auto"``, which is reported, and nothing else."""
+    Path("p.artifacts").touch()
+    with wandb.init(project="p", resume="auto", capture=False) as run:
+        run.log({"loss": 1.0})
+    assert "could not log" in capsys.readouterr().err
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        assert [row["loss"] for row in collection.records] == [1.0]
+
+
 def test_a_script_goes_on_with_the_run_that_did_not_end_well() -> None:
     """With ``resume="auto"`` or True, without an id; one that ended well is followed by another."""
     found = []

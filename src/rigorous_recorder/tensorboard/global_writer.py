@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 from typing import Any, ClassVar
 
+from rigorous_recorder.integrations.guest import guest
+
 from .file_writer import FileWriter
 from .writer import SummaryWriter
 
@@ -40,16 +42,19 @@ class GlobalSummaryWriter:
             self._calls[kind, tag] = found
         return found
 
+    @guest
     def add_scalar(self, tag: str, scalar_value: Any, walltime: float | None = None) -> None:
         """Log a number."""
         self.smw.add_scalar(tag, scalar_value, self._step("scalar", tag), walltime)
 
+    @guest
     def add_image(
         self, tag: str, img_tensor: Any, walltime: float | None = None, dataformats: str = "CHW"
     ) -> None:
         """Log a picture."""
         self.smw.add_image(tag, img_tensor, self._step("image", tag), walltime, dataformats)
 
+    @guest
     def add_text(self, tag: str, text_string: str, walltime: float | None = None) -> None:
         """Log a text."""
         self.smw.add_text(tag, text_string, self._step("text", tag), walltime)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["is_automatic", "store_id", "stored_id"]
+from rigorous_recorder.integrations.guest import guest
+
+__all__ = ["forget_id", "is_automatic", "store_id", "stored_id"]
 
 
 def is_automatic(resume: Any) -> bool:
@@ -23,9 +26,17 @@ def stored_id(file: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
+@guest
 def store_id(file: Path, id_: str) -> None:
-    """Note the id until the run has ended well."""
+    """Note the id until the run has ended well; other ranks can do so at the same time."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(".tmp")
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
     draft.write_text(json.dumps({"run_id": id_}), encoding="utf-8")
     draft.replace(file)
+
+
+@guest
+def forget_id(file: Path) -> None:
+    """Go on with no run, as the last one has ended well."""
+    if file.exists():
+        file.unlink(missing_ok=True)

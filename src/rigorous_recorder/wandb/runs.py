@@ -25,6 +25,7 @@ from .files import Files
 from .media import Histogram, Media, Table, drawn, has_media, owned
 from .parameters import Config
 from .plot import Chart
+from .resume import forget_id
 from .step_metrics import StepMetrics
 from .summaries import Summary
 
@@ -348,7 +349,7 @@ class Run(Files, Absent):
         own = self.summary.own()
         self._set({"exit_code": exit_code, **({"summary": own} if own else {})})
         if not exit_code and self.resume_file is not None:
-            self.resume_file.unlink(missing_ok=True)
+            forget_id(self.resume_file)
         if self._started is None:
             return
         if exit_code:
