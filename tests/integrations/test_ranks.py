@@ -77,6 +77,9 @@ def test_a_rank_that_finds_no_run_logs_nothing(
         recorder.add(a=1).commit()
         recorder.child(x=1).extend({"a": [1]})["b"] = 1
         recorder.update(c=1)
+        recorder["best"] = 0.5
+        recorder["best"] += 1
+        assert (recorder["best"], recorder["c"], recorder.get("x")) == (1.5, 1, None)
     assert len(study.records) == 0
     assert recorder.pending == {}
     assert "this rank logs nothing" in capsys.readouterr().err

@@ -10,7 +10,7 @@ __all__ = ["SilentRecorder"]
 
 
 class SilentRecorder(Recorder):
-    """A recorder that drops what it gets."""
+    """A recorder that drops the records that it gets; its attributes can be read back."""
 
     __slots__ = ()
 
@@ -24,12 +24,8 @@ class SilentRecorder(Recorder):
         """Drop what was added."""
         return self
 
-    def child(self, *_: Any, **__: Any) -> SilentRecorder:
-        """Drop what the child gets, as well."""
-        return self
+    def child(self, data: object | None = None, /, **local_data: Any) -> SilentRecorder:
+        """Another one, below none: it is forgotten with the last reference to it."""
+        return SilentRecorder(data, **local_data)
 
-    def update(self, *_: Any, **__: Any) -> None:
-        """Drop attributes."""
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        pass
+    SubRecorder = SubRecordKeeper = child
