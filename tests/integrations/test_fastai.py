@@ -97,6 +97,18 @@ def test_epochs_that_are_skipped_and_evaluations(study: ExperimentCollection) ->
     assert last["train_loss"] > 0
 
 
+def test_a_learner_without_a_recorder_trains(
+    study: ExperimentCollection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of its epochs nothing is known, which is reported; batches are logged."""
+    with study.new_experiment() as run:
+        made = learner(RigorousCallback(run))
+        made.remove_cb(made.recorder)
+        made.fit(1, lr=0.01)
+    assert [row["step"] for row in study.records] == [0, 1]
+    assert "could not log" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt()])
 def test_an_error_and_a_failure_to_log(
     study: ExperimentCollection, tmp_path: Any, error: BaseException

@@ -52,6 +52,7 @@ def test_trials_of_all_ends_are_logged_once(study: ExperimentCollection, jobs: i
         with pytest.raises(KeyboardInterrupt):
             search.optimize(objective, 1, callbacks=[callback])
         assert len(run.children) == 4  # Optuna calls no callback for what was interrupted
+        run.child(study_name=search.study_name)  # of the caller
         callback.log_study(search)
         callback.log_study(search)
     found = trials(study)

@@ -86,6 +86,7 @@ class RigorousCallback(Callback):
         push(self._training, {**place, "batch_loss": self.learn.loss.detach(), "lr": rate})
         self._batches += 1
 
+    @guest
     def after_train(self) -> None:
         """Note how many values of the epoch are of its training."""
         self._trained = len(self.learn.recorder.log) - 1

@@ -71,7 +71,7 @@ class OptunaCallback:
         """Log all trials that have ended and are not logged yet, in the order of their numbers."""
         name = study.study_name
         for child in self._recorder.children:  # also those of other processes
-            if child.get("study_name") == name:
+            if child.get("study_name") == name and "trial" in child:
                 self._logged.setdefault((name, child["trial"]), child)
         for trial in study.get_trials(deepcopy=False):
             if trial.state.is_finished():
