@@ -33,6 +33,7 @@ SAMPLES = [
     ("swanlab/sample", "swanlab"),
     ("dvclive/sample", "dvclive"),
     ("sacred/sample", "sacred"),
+    ("neptune/sample", "neptune"),
 ]
 #: Their files have no steps.
 STEPLESS = {"sb3"}

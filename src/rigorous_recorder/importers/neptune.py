@@ -1,4 +1,4 @@
-"""Imports the databases of Neptune's offline runs (neptune-scale)."""
+"""Imports Neptune's offline runs: databases of neptune-scale, and logs of the client before it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from .contract import Event, Format, Position, Record, Report, Run, Source, media, utc_time
 from .files import files_below, read_bounded
+from .neptune_log import find_logs, read_log
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of, varint
 from .sqlite import is_sqlite, opened, resumed, rows
 from .texts import file_inside
@@ -37,12 +38,22 @@ _ABOUT: Final = {
 
 
 def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
+    found = [*_databases(path), *find_logs(path)]
+    yield from sorted(found, key=lambda source: source.path)
+
+
+def _databases(path: Path) -> Iterator[Source]:
     for file in files_below(path):
         if file.suffix == ".sqlite3" and is_sqlite(file, *_TABLES):
             yield Source(file, (file, file.with_name(f"{file.name}-wal")), file.parent.name)
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
+    read = read_log if source.path.is_dir() else _read_database
+    yield from read(source, report, position)
+
+
+def _read_database(source: Source, report: Report, position: Any) -> Iterator[Event]:
     with opened(source.path, report) as database:
         if database is None:
             return
