@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -21,12 +22,15 @@ from rigorous_recorder.importers import (
     Run,
     import_runs,
     importing,
+    neptune,
     neptune_log,
 )
 from rigorous_recorder.importers.formats import find, format_named
 
 from .test_damage import damaged
+from .test_offline_formats import neptune as database
 from .test_samples import DATA
+from .test_wandb import field
 
 SAMPLE = DATA / "neptune" / "sample" / ".neptune" / "offline"
 ID = "b166e691-243a-4ad1-953f-cc3ec17ed87f"
@@ -227,13 +231,21 @@ def test_a_log_that_is_followed_waits_for_the_end_of_its_line(
 def test_what_was_assigned_before_a_position_is_given_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An import that goes on from a position loses nothing of the configuration, of logs."""
+    """An import that goes on from a position loses nothing of the configuration, of logs and databases."""
     monkeypatch.setattr(neptune_log, "_OFTEN", 3)
+    monkeypatch.setattr(neptune, "_OFTEN", 3)
     operations = [operation("AssignInt", "n", value=3)]
     operations += [operation("AddStrings", "sys/tags", values=["a"]), point("loss", 0.5, 1)]
     folder = folder_with(tmp_path, [*operations, point("acc", 0.25, 1)])
+    file = database(tmp_path)
+    with sqlite3.connect(file) as connection:
+        assigned = field(4, field(1, "m") + field(2, field(3, 4)))
+        connection.execute(
+            "UPDATE run_operations SET operation = ? WHERE sequence_id = 2", [assigned]
+        )
+    connection.close()
     format_ = format_named("neptune")
-    for path, key, value in ((folder, "n", 3),):
+    for path, key, value in ((folder, "n", 3), (file, "m", 4)):
         (source,) = format_.find(path, {})
         known: dict[str, Any] = {}
         before, at = [], None

@@ -100,6 +100,7 @@ class _Reading:
             except (BadMessageError, TypeError) as error:
                 self._report.add(self._path, f"operations left out: {error}")
             if not count % _OFTEN:
+                yield Run(self._run, None, self._config, self.about)
                 yield self._position()
         yield Run(self._run, None, self._config, self.about)
         yield self._position()
