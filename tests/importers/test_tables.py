@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +12,7 @@ import pytest
 
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.importers import import_runs
+from rigorous_recorder.importers.lines import distinct
 
 ORIGIN = {"run", "run_id", "source", "source_format", "status"}
 
@@ -177,6 +178,28 @@ def test_times_that_are_whole_microseconds_are_none_of_those_as_text(tmp_path: P
     rows, report = imported(tmp_path / "t.parquet")
     assert [row.get("seen") for row in rows] == [datetime.fromtimestamp(TIME / 1e6, UTC), None]
     assert report == []
+
+
+class Name(str):
+    """A text that counts how often any is compared."""
+
+    __slots__ = ()
+    compared: ClassVar[int] = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_names_of_columns_cost_the_same_however_many_there_are() -> None:
+    """Those that are there again get the lowest number that is free."""
+    assert distinct(["a", "a (2)", "a", "a", "b"]) == ["a", "a (2)", "a (3)", "a (4)", "b"]
+    names: list[str] = [Name(number) for number in range(2000)]
+    Name.compared = 0
+    assert distinct(names) == [str(number) for number in range(2000)]
+    assert Name.compared < 10 * len(names)
 
 
 def shown(value: Any) -> str:

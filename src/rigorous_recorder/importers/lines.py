@@ -193,12 +193,12 @@ def header(file: Path, *, separator: str = ",", start: int = 0) -> list[str]:
 
 def distinct(names: list[str]) -> list[str]:
     """Names of columns, in which those that are there again get a number."""
-    found: list[str] = []
-    taken = set(names)
+    found: dict[str, None] = {}
+    taken, numbers = set(names), dict.fromkeys(names, 1)
     for name in names:
-        new, number = name, 1
-        while new in found or (number > 1 and new in taken):
-            number += 1
-            new = f"{name} ({number})"
-        found.append(new)
-    return found
+        new = name
+        while new in found or (new is not name and new in taken):
+            numbers[name] += 1
+            new = f"{name} ({numbers[name]})"
+        found[new] = None
+    return list(found)
