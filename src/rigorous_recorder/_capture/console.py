@@ -198,10 +198,9 @@ class _Redirection:
         for each in self._streams:
             each.close()
         self._control.close()
-        for answer in self._answers.values():
-            with suppress(
-                ChildProcessError
-            ):  # it is our child only if we are init, as in containers
+        for answer in [*self._answers.values()]:
+            # It is our child only if we are init, as in containers.
+            with suppress(ChildProcessError):
                 os.waitpid(answer["process"], 0)
 
 

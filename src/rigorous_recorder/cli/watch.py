@@ -202,9 +202,8 @@ def _running(collection: ExperimentCollection) -> list[Experiment]:
 def _of_parts(collection: ExperimentCollection) -> Counter[_Run]:
     """How many records of each experiment are of what it captured."""
     found: Counter[_Run] = Counter()
-    with suppress(
-        ColumnError, ArgumentError
-    ):  # there are none, or records have such a key themselves
+    # Errors: there are none, or records have such a key themselves.
+    with suppress(ColumnError, ArgumentError):
         for row in collection.level("part", attempts="all"):
             if row["part"] in _PARTS:
                 found[_experiment(row)] += row["records"]

@@ -49,10 +49,7 @@ def resumed(
     collection: ExperimentCollection, experiment: Experiment, *, capture: Capture = False
 ) -> Run | Beside:
     """An experiment that goes on; a child of it if it is still running, which is reported."""
-    number, error_number = (
-        experiment.number,
-        experiment["error_number"],
-    )  # failed ones share a number
+    number, error_number = experiment.number, experiment["error_number"]  # failed ones share one
     try:
         return collection.resume(number, error_number=error_number, capture=capture).start()
     except RunningError:
