@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final, NoReturn, Self
 
+from rigorous_recorder._once import remembered
 from rigorous_recorder._report import report
 
 from .exceptions import MlflowException
@@ -56,7 +56,7 @@ _INSTEAD: Final = {
 }
 
 
-@functools.cache
+@remembered(1_000)
 def _report_once(line: str) -> None:
     report(line)
 
