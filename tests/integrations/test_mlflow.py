@@ -410,6 +410,7 @@ def test_a_nested_run_has_data_sets_of_its_own() -> None:
     assert [each.dataset.name for each in found] == ["inner", "other"]
 
 
+@pytest.mark.filterwarnings("ignore::rigorous_recorder.errors.MixedKindsWarning")
 def test_a_condition_of_another_type_is_met_by_no_run() -> None:
     """A list of one text is a list; what is not a value at all is an error that says so."""
     mlflow.set_tracking_uri("here")
@@ -425,6 +426,17 @@ def test_a_condition_of_another_type_is_met_by_no_run() -> None:
         "params.p IN ('b', 'ab')": 1,
     }.items():
         assert len(mlflow.search_runs(filter_string=text)) == number, text
+    with mlflow.start_run(capture=False):
+        mlflow.log_params({"p": 2, "q": [1]})
+    with mlflow.start_run(capture=False):
+        mlflow.log_params({"p": 1.5, "q": "auto"})
+    for order, wanted in {
+        "params.p": ["1.5", "2", "ab"],  # numbers before texts
+        "params.p DESC": ["ab", "2", "1.5"],
+        "params.q": ["ab", "2", "1.5"],
+    }.items():
+        runs = mlflow.search_runs(order_by=[order], output_format="list")
+        assert [str(run.data.params["p"]) for run in runs] == wanted, order
     for text in ("metrics.x > high", "params.p IN (ab)", "params.p IN 3", "metrics.x > 1..2"):
         with pytest.raises(mlflow.MlflowException, match="is not a valid condition"):
             mlflow.search_runs(filter_string=text)

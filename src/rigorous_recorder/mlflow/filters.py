@@ -115,6 +115,12 @@ def _age(run: Run | Experiment) -> int:
     return -(run.info.start_time or 0) if isinstance(run, Run) else 0
 
 
+def _rank(value: Any) -> tuple[bool, Any]:
+    """What sorts values of any types: numbers, and after them texts."""
+    is_number = isinstance(value, int | float)
+    return not is_number, value if is_number else str(value)
+
+
 def ordered(runs: Iterable[Run | Experiment], orders: Iterable[str]) -> list[Any]:
     """Runs, or experiments, in an order; the newest runs first where it leaves any.
 
@@ -130,7 +136,7 @@ def ordered(runs: Iterable[Run | Experiment], orders: Iterable[str]) -> list[Any
         is_down = (order["how"] or "ASC").upper() == "DESC"
         values = [_value(run, order["table"], order["key"]) for run in found]
         pairs = [*zip(values, found, strict=True)]
-        known = [(v, run) for v, run in pairs if v == v and v is not None]  # noqa: PLR0124 - NaN
+        known = [(_rank(v), run) for v, run in pairs if v == v and v is not None]  # noqa: PLR0124
         known.sort(key=operator.itemgetter(0), reverse=is_down)
         missing = [run for v, run in pairs if v is None or v != v]  # noqa: PLR0124
         found = [*(run for _, run in known), *missing]
