@@ -34,7 +34,8 @@ class ExperimentOverview:
         error_type: the type of the exception that it ended with; None if there was none.
         error_message: the message, without its middle if it is very long.
         error_traceback: the traceback as Python prints it, including causes, also shortened.
-        name: its attribute ``name``; None if not set.
+        name: its attribute ``name``, or else the text ``run``, which imported runs have; None if
+            neither is set.
         tags: its attribute ``tags``.
         is_archived: whether its attribute ``archived`` is true.
     """

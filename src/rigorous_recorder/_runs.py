@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, SupportsIndex
 from ._arrow import pa, pc
 from ._engines.attempts import Attempt, last_attempts
 from ._keys import ERROR_KEYS, EXPERIMENT_KEYS
-from ._labels import ARCHIVED, name_in, tags_in
+from ._labels import ARCHIVED, listed_name_in, tags_in
 from ._live.column import Column
 from ._once import once
 from ._status import Status, status_at_end
@@ -48,7 +48,7 @@ class Past(NamedTuple):
         ended: the status of its last attempt; None if it has not ended.
         goes_on: whether it is resumed after a failure, instead of restarted under its number.
         job: the scheduler job that began it.
-        name: its name.
+        name: its name in lists.
         tags: its tags.
         is_archived: whether it is only listed among all.
         error: the error of the last attempt: ``error_type``, ``error_message``, ``error_traceback``.
@@ -228,7 +228,7 @@ def _past(nodes: Nodes, node: int, data: Mapping[str, Any], last: Attempt | None
             for key in ERROR_KEYS
             if isinstance(text := data.get(key), str)
         },
-        name=name_in(data),
+        name=listed_name_in(data),
         tags=tags_in(data),
         is_archived=data.get(ARCHIVED) is True,
     )

@@ -13,7 +13,7 @@ import typer
 
 from rigorous_recorder import ExperimentCollection, ExperimentOverview
 from rigorous_recorder._display.text import bytes_text
-from rigorous_recorder._store.near import place_of, require_place
+from rigorous_recorder._store.near import SUFFIX, place_of, require_place
 from rigorous_recorder._store.union import unique_names
 from rigorous_recorder.errors import RigorousError
 
@@ -164,7 +164,17 @@ def _list_collections(paths: Sequence[Path], since: str | None, *, as_json: bool
         columns = [n for n in _COLLECTION if n not in _SELDOM or any(row[n] for row in rows)]
         cells = ([row[name] for name in columns] for row in rows)
         folders = " and ".join(map(str, paths))
-        print_table(columns, cells, empty=f"no collections in {folders}", last=("size",))
+        empty = f"no collections in {folders}{_beside(paths)}"
+        print_table(columns, cells, empty=empty, last=("size",))
+
+
+def _beside(paths: Sequence[Path]) -> str:
+    """How to list collections that have the names of folders, as ``SummaryWriter`` makes them."""
+    found = [path.with_name(path.name + SUFFIX) for path in paths if path.name]
+    places = " ".join(str(each) for each in found if place_of(each) == each)
+    return (
+        f"; `rigorous ls {places}` lists the experiments of the collection beside" if places else ""
+    )
 
 
 def _summaries(folder: Path, since: str | None, *, is_one: bool) -> Iterator[dict[str, Any]]:

@@ -222,8 +222,23 @@ def test_ls_of_a_folder_lists_it_also_beside_a_collection_of_that_name(
     """`ls own` is the folder where there is one; `ls own.collection` is the collection."""
     folder = own_study.with_name("own")
     folder.mkdir()
-    assert f"no collections in {folder}" in run("ls", folder).err
+    message = run("ls", folder).err
+    assert f"no collections in {folder}; `rigorous ls {own_study}` lists the experiments" in message
     assert len(run("ls", own_study).lines) == 3
+
+
+def test_ls_names_runs_by_what_imported_ones_have(run: Run, tmp_path: Path) -> None:
+    """An attribute `name` is used first; a `run` that is not text is no name."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        for attributes in ({"run": "baseline"}, {"run": "a", "name": "b"}, {"run": 3}):
+            with collection.new_experiment(attributes) as experiment:
+                experiment.push(x=1)
+        assert [each.name for each in collection.overview()] == ["baseline", "b", None]
+    assert [each["name"] for each in run("ls", tmp_path / "study", "--json").json] == [
+        "baseline",
+        "b",
+        None,
+    ]
 
 
 def test_ls_of_a_folder_without_collections_reports_it(run: Run, tmp_path: Path) -> None:
