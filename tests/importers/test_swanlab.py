@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from rigorous_recorder import ExperimentCollection
 from rigorous_recorder.importers import import_runs
 
+from .test_samples import DATA
 from .test_wandb import field, history, log_of
 
 pytest.importorskip("yaml")
@@ -127,3 +129,45 @@ def test_files_of_newer_versions_are_found(
     assert [each.text for each in done.report.losses] == [
         "has a newer version: what is known of it is taken"
     ]
+
+
+@pytest.mark.parametrize("form", ["protobuf", "json"])
+def test_a_call_that_was_imported_in_parts_is_there_once_without_the_state(
+    form: str, tmp_path: Path
+) -> None:
+    """Wherever an import ended, one into a copy of the collection adds what is new, and nothing twice."""
+    file = tmp_path / "run-20261129_100000-abc" / "backup.swanlab"
+    if form == "json":
+        file.parent.mkdir()
+        calls = [scalar(key, step, step / 2, step) for step in range(4) for key in ("loss", "acc")]
+        data = b":SWL\xd6\xe1\x01" + log_of([*RECORDS[:5], *calls])[7:]
+    else:
+        (sample,) = (DATA / "swanlab").rglob("*9uu1ha8w.swanlab")
+        shutil.copytree(sample.parent, file.parent)
+        data = sample.read_bytes()
+    file.write_bytes(data)
+    with ExperimentCollection(tmp_path / "whole") as collection:
+        import_runs(file, collection)
+        wanted = points_of(collection)
+    for cut in range(500, len(data), 130):
+        name = tmp_path / f"study{cut}"
+        for end in (cut, (cut + len(data)) // 2, len(data)):
+            if end == len(data):
+                (state,) = tmp_path.glob(f"study{cut}*/imports.jsonl")
+                state.unlink()
+            file.write_bytes(data[:end])
+            with ExperimentCollection(name, quiet=True) as collection:
+                import_runs(file, collection)
+                found = points_of(collection)
+        assert found == wanted, cut
+
+
+def points_of(collection: ExperimentCollection) -> list[str]:
+    """What was logged, each value with its step and time, whatever record it is in."""
+    (run,) = collection.experiments
+    return sorted(
+        repr((key, row["step"], row["time"], value))
+        for row in run.records
+        for key, value in row.items()
+        if value is not None and key not in {*run, "step", "time", "part"}
+    )

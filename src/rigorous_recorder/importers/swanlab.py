@@ -23,7 +23,7 @@ from .files import files_below, read_bounded, read_json, read_yaml
 from .leveldb_log import is_log, records
 from .protobuf import BadMessageError, fields, first, float_of, signed, text_of
 from .swanlab_json import JsonRecord, json_record, number_of
-from .texts import file_inside
+from .texts import file_inside, iso_time
 
 _HEADER: Final = b":SWL\xd6\xe1\x02"
 #: Before version 0.8, records are JSON, and the file has the same name in all folders of runs.
@@ -57,7 +57,9 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
         if file.suffix == ".swanlab" and is_log(file, _HEADER):
             beside = [file.parent / "files" / name for name in (_CONFIG, _METADATA)]
             name = file.parent.name if file.name == _JSON_NAME else file.stem
-            yield Source(file, (file, *beside), name.rpartition("-")[2])
+            # a call that was imported in parts is two records: it is compared value by value
+            run = name.rpartition("-")[2]
+            yield Source(file, (file, *beside), run, is_ordered=False)
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:
@@ -78,9 +80,11 @@ class _Reading:
         self._texts: set[str] = set(state.get("texts", ()))
         self._is_given = False
         self._parts: set[str] = set()
-        self._of, self._step = "", 0
-        self._time: datetime | None = None
+        self._of, self._step, time, keys = state.get("open", ("", 0, None, ()))
+        self._time = iso_time(time)
         self._fields: dict[str, Any] = {}
+        #: The keys of the last record that were given already: what follows has its step and time.
+        self._open: set[str] = set(keys)
 
     def events(self) -> Iterator[Event]:
         """All events, in order."""
@@ -105,7 +109,9 @@ class _Reading:
 
     def _position(self, at: int) -> Position:
         keys = {"system": sorted(self._system), "texts": sorted(self._texts)}
-        return Position({"at": at, "run": self._run, **keys})
+        time = None if self._time is None else self._time.isoformat()
+        last = (self._of, self._step, time, sorted(self._open))
+        return Position({"at": at, "run": self._run, "open": last, **keys})
 
     def _record(self, data: bytes) -> Iterator[Event]:
         known = {
@@ -190,7 +196,7 @@ class _Reading:
 
     def _json_footer(self, record: JsonRecord) -> Iterator[Event]:
         status = "finished" if record.data.get("success") else "crashed"
-        yield from self._flush()
+        yield from self._end()
         yield from self._begin({"status": status, "end_time": record.time})
 
     def _begin(self, about: Mapping[str, Any] | None = None, name: str | None = None) -> Any:
@@ -240,14 +246,14 @@ class _Reading:
         about["tags"] = [text_of(v) for number, v in fields(data) if number == 6] or None
         about |= {"start_time": _time(found.get(12)), "status": "running"}  # until it is finished
         name = text_of(found[4]) if found.get(4) else None
-        yield from self._flush()
+        yield from self._end()
         yield from self._begin(about, name)
 
     def _finish(self, data: bytes) -> Iterator[Event]:
         found = first(data)
         about = {"status": _STATES.get(signed(found.get(1, 0))), "end_time": _time(found.get(3))}
         about["error"] = text_of(found[2]) if found.get(2) else None
-        yield from self._flush()
+        yield from self._end()
         yield from self._begin(about)
 
     def _column(self, data: bytes) -> Iterator[Event]:
@@ -299,7 +305,7 @@ class _Reading:
         found = first(data)
         stream = {0: "stdout", 1: "stderr"}.get(signed(found.get(2, 0)), "unknown")
         line = {"line": text_of(found.get(1, b"")), "stream": stream}
-        yield from self._flush()
+        yield from self._end()
         yield from self._part("console")
         yield Record(f"{self._run}/console", line, None, _time(found.get(3)))
 
@@ -314,16 +320,24 @@ class _Reading:
     ) -> Iterator[Event]:
         """Collect values; those of one call have one time, but in JSON."""
         is_same = (of, step) == (self._of, self._step) and (self._is_json or time == self._time)
-        if not (self._fields and is_same) or values.keys() & self._fields.keys():
-            yield from self._flush()
+        known = self._fields.keys() | self._open
+        if not (known and is_same) or values.keys() & known:
+            yield from self._end()
             self._of, self._step, self._time = of, step, time
         self._fields |= values
 
+    def _end(self) -> Iterator[Event]:
+        """Nothing that follows is of the last record."""
+        yield from self._flush()
+        self._open.clear()
+
     def _flush(self) -> Iterator[Event]:
+        """What there is of the last record by now."""
         if self._fields:
             yield from self._part(self._of)
             of = f"{self._run}/{self._of}" if self._of else self._run
             yield Record(of, self._fields, self._step, self._time)
+            self._open |= self._fields.keys()
             self._fields = {}
 
 
