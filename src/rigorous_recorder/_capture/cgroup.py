@@ -28,7 +28,7 @@ class MemoryLimit(NamedTuple):
         ):
             if (used := _number(self.folder / name)) is not None:
                 return max(0, used - _statistics(self.folder / "memory.stat").get(dropped, 0))
-        message = f"{self.folder} tells no use of memory"
+        message = f"{self.folder} reports no use of memory"
         raise OSError(message)
 
 

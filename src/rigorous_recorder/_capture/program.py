@@ -69,7 +69,7 @@ def script_folder() -> Path | None:
 
 
 def _script() -> Path | None:
-    """The file of the program: a script, a zip file of Python, or a notebook whose server tells it."""
+    """The file of the program: a script, a zip file of Python, or a notebook whose server reports it."""
     main = sys.modules.get("__main__")
     for path in (
         getattr(main, "__file__", None),

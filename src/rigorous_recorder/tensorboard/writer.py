@@ -475,7 +475,7 @@ class SummaryWriter:
 def _folder(log_dir: str) -> Path:
     if "://" in log_dir:
         message = (
-            f"{log_dir!r} is no folder of this machine: log to one, and send the collection there by"
+            f"{log_dir!r} is not a folder of this machine: log to one, and send the collection there by"
             " rigorous copy"
         )
         raise ValueError(message)

@@ -49,11 +49,11 @@ def step_of(step: Any) -> int:
 
 
 def time_of(fields: dict[str, Any]) -> datetime:
-    """The time that a script gave as ``_timestamp``, or now; what is no time stays a field."""
+    """The time that a script gave as ``_timestamp``, or now; what is not a valid time stays a field."""
     try:
         given = datetime.fromtimestamp(float(fields["_timestamp"]), UTC)
     except (TypeError, ValueError, OverflowError, OSError) as error:
-        report_once("_timestamp is no time, and is logged as a field", error)
+        report_once("_timestamp is not a valid time, and is logged as a field", error)
         return datetime.now(UTC)
     del fields["_timestamp"]
     return given
