@@ -144,7 +144,7 @@ def test_a_run_is_of_a_folder_with_a_name(tmp_path: Path, monkeypatch: pytest.Mo
         assert [each.name for each in collection.experiments] == ["here"]
     with ExperimentCollection.open("../runs", quiet=True) as collection:
         assert [each.name for each in collection.experiments] == ["above"]
-    with pytest.raises(ValueError, match="no folder of this machine"):
+    with pytest.raises(ValueError, match="not a folder of this machine"):
         SummaryWriter("s3://bucket/a")
     assert sorted(os.listdir()) == ["runs.collection"]
 

@@ -777,7 +777,7 @@ def test_threads_and_odd_values_lose_nothing(capsys: pytest.CaptureFixture[str])
     assert (rows[1]["loss"], rows[1]["_timestamp"]) == (10**400, "noon")
     assert experiment["fine"] == 1
     assert "object object" in experiment["odd"]["object"]
-    assert "_timestamp is no time" in capsys.readouterr().err
+    assert "_timestamp is not a valid time" in capsys.readouterr().err
 
 
 def test_a_run_that_goes_on_has_what_it_had() -> None:
