@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder, Status, integrations
-from rigorous_recorder.errors import MissingPackageError
+from rigorous_recorder.errors import ArgumentTypeError, MissingPackageError, NotStartedError
 from rigorous_recorder.integrations.guest import push, set_attributes
 from rigorous_recorder.integrations.host import Host
 from rigorous_recorder.integrations.requirement import required
+from rigorous_recorder.integrations.target import recorder_of, run_or_recorder
 
 FILES = sorted(Path(integrations.__file__).parent.glob("*.py"))
 
@@ -159,3 +160,35 @@ def test_a_run_ends_with_a_child_of_multiprocessing(
     with ExperimentCollection.open(tmp_path / "study", quiet=True) as collection:
         experiment = collection.experiment(1)
     assert (experiment.status, experiment["experiment_error_type"]) == (status, error)
+
+
+def test_a_path_is_refused_where_a_run_is_needed(tmp_path: Path) -> None:
+    """At once, and not by the first thing to log in the training, which would only be reported."""
+    with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+        for place in (str(tmp_path / "study"), collection, None):
+            for check in (recorder_of, run_or_recorder):
+                with pytest.raises(ArgumentTypeError, match="expected a started run or a recorder"):
+                    check(place)  # type: ignore[arg-type]
+        run = collection.new_experiment()
+        assert run_or_recorder(run) is run  # it can start later
+        with pytest.raises(NotStartedError):
+            recorder_of(run)
+        with run as recorder:
+            assert recorder_of(run) is recorder_of(recorder) is recorder
+
+
+def test_each_integration_that_takes_a_recorder_alone_refuses_others() -> None:
+    """Each module in which a parameter is a run or a recorder, and no place, checks it."""
+    alone = "Recorder | Run"
+    takers = {
+        path.name
+        for path in FILES
+        if path.name != "guest.py"  # it pushes to what the others have checked
+        for each in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(each, ast.arg) and each.annotation and ast.unparse(each.annotation) == alone
+    }
+    checked = {"recorder_of(", "run_or_recorder(", "Target(", "Episodes(", "Trainings(", "Watch("}
+    assert {"optuna.py", "sklearn.py", "torch_events.py", "gymnasium.py"} <= takers
+    for name in takers:
+        text = (Path(integrations.__file__).parent / name).read_text(encoding="utf-8")
+        assert any(call in text for call in checked), name

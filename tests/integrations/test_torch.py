@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.errors import ArgumentTypeError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 from torch import monitor  # noqa: E402
@@ -58,11 +60,25 @@ def test_a_failure_to_watch_stops_no_step(
     """It is reported once."""
     model = torch.nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    watch(model, optimizer, None, every=1)  # type: ignore[arg-type]
+    watch(model, optimizer, study.new_experiment(), every=1)  # a run that was not started
     for _ in range(2):
         model(torch.ones(1, 1)).sum().backward()
         optimizer.step()
     assert capsys.readouterr().err.count("could not log") == 1
+
+
+def test_a_path_is_refused_before_the_training(tmp_path: Path) -> None:
+    """By each function that takes a run: the training would go on without a record."""
+    model = torch.nn.Linear(1, 1)
+    path: Any = str(tmp_path / "study")
+    with pytest.raises(
+        ArgumentTypeError, match="started run or a recorder, not a value of type str"
+    ):
+        watch(model, torch.optim.SGD(model.parameters()), path)
+    with pytest.raises(ArgumentTypeError), log_monitor(path):
+        pass
+    with pytest.raises(ArgumentTypeError):
+        log_profile(path)
 
 
 def test_events_and_profiles(study: ExperimentCollection) -> None:

@@ -8,6 +8,7 @@ from rigorous_recorder import Recorder, Run
 from rigorous_recorder._lazy_imports import np
 
 from .guest import guest
+from .target import run_or_recorder
 
 __all__ = ["AfterEnd", "Episodes"]
 
@@ -38,7 +39,7 @@ class Episodes:
         steps: bool,
         is_vector: bool,
     ) -> None:
-        self._recorder = recorder
+        self._recorder = run_or_recorder(recorder)
         self._after_end = after_end
         self._has_steps = steps
         self._is_vector = is_vector

@@ -8,6 +8,7 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest
 from .requirement import required
+from .target import recorder_of
 
 with required("optuna>=4.5"):
     from optuna.study import Study
@@ -57,7 +58,7 @@ class OptunaCallback:
     """
 
     def __init__(self, recorder: Recorder | Run) -> None:
-        self._recorder = recorder.recorder if isinstance(recorder, Run) else recorder
+        self._recorder = recorder_of(recorder)
         #: Trials by study and number, and the call that logs each: with n_jobs there are several threads.
         self._logged: dict[tuple[str, int], object] = {}
 

@@ -8,6 +8,7 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push, set_attributes
 from .requirement import required
+from .target import recorder_of
 
 with required("ray[train,tune]>=2.50"):
     from ray.train import UserCallback
@@ -31,7 +32,7 @@ class RayTrainCallback(UserCallback):
     def __init__(
         self, recorder: Recorder | Run, *, ranks: Literal["first", "each"] = "first"
     ) -> None:
-        self._recorder = recorder.recorder if isinstance(recorder, Run) else recorder
+        self._recorder = recorder_of(recorder)
         self._ranks, self._reports = ranks, 0
         self._children: dict[int, Recorder] = {}
 

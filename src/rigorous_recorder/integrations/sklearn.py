@@ -11,7 +11,7 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push, set_attributes
 from .requirement import required
-from .target import Target
+from .target import Target, run_or_recorder
 
 with required("scikit-learn>=1.5"):
     from sklearn.base import BaseEstimator
@@ -30,9 +30,9 @@ def log_search(recorder: Recorder | Run, search: BaseEstimator) -> None:
     and the scores of that split, such as ``test_score``. A search by halving also has ``iter``. A
     parameter with the name of one of these is ``param_<name>``, as in ``cv_results_``.
     """
-    results = search.cv_results_
+    place, results = run_or_recorder(recorder), search.cv_results_
     for candidate, params in enumerate(results["params"]):
-        child = recorder.child(candidate=candidate)
+        child = place.child(candidate=candidate)
         values = {key: each[candidate] for key, each in results.items() if key != "params"}
         splits = {key: each for key, each in values.items() if key.startswith("split")}
         known = {k: v for k, v in values.items() if k not in splits and not k.startswith("param_")}

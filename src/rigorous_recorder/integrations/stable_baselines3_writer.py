@@ -9,6 +9,7 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push
 from .requirement import required
+from .target import run_or_recorder
 
 with required("stable-baselines3>=2.3"):
     from stable_baselines3.common.logger import KVWriter
@@ -23,7 +24,7 @@ class RigorousWriter(KVWriter):
     """
 
     def __init__(self, recorder: Recorder | Run) -> None:
-        self._recorder = recorder
+        self._recorder = run_or_recorder(recorder)
         #: What was logged before it is dumped.
         self.early: dict[str, Any] = {}
 

@@ -7,10 +7,37 @@ import threading
 from typing import Any, Final, Self
 
 from rigorous_recorder import Recorder, Run
+from rigorous_recorder.errors import ArgumentTypeError
 
-__all__ = ["Target"]
+__all__ = ["Target", "recorder_of", "run_or_recorder"]
 
 _LOCK: Final = threading.Lock()
+
+
+def run_or_recorder(place: Recorder | Run) -> Recorder | Run:
+    """What an integration was given, if it can log there.
+
+    Raises:
+        ArgumentTypeError: it is something else, such as the path of a collection.
+    """
+    if not isinstance(place, (Recorder, Run)):
+        message = (
+            f"expected a started run or a recorder, not a value of type {type(place).__name__}; begin"
+            " one with `run = ExperimentCollection(path).start()`, and end it with `run.finish()`"
+        )
+        raise ArgumentTypeError(message)
+    return place
+
+
+def recorder_of(place: Recorder | Run) -> Recorder:
+    """The recorder that was given, or that of a started run.
+
+    Raises:
+        ArgumentTypeError: it is something else, such as the path of a collection.
+        NotStartedError: the run was not started.
+    """
+    found = run_or_recorder(place)
+    return found.recorder if isinstance(found, Run) else found
 
 
 class Target:
@@ -24,7 +51,7 @@ class Target:
     """
 
     def __init__(self, recorder: Recorder | Run) -> None:
-        self._recorder: Any = recorder.recorder if isinstance(recorder, Run) else recorder
+        self._recorder: Any = recorder_of(recorder)
         self._pickled = b""
         self._numbers = 0
 

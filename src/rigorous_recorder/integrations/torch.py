@@ -13,6 +13,7 @@ from .guest import guest, push
 from .histograms import histogram
 from .media import array_of
 from .requirement import required
+from .target import run_or_recorder
 from .torch_events import log_monitor, log_profile
 
 with required("torch>=2.1"):
@@ -36,7 +37,8 @@ class Watch:
     ) -> None:
         self._parameters = dict(model.named_parameters())
         self._own = {id(each) for each in self._parameters.values()}
-        self._recorder, self._every, self._histograms = recorder, every, histograms
+        self._recorder = run_or_recorder(recorder)
+        self._every, self._histograms = every, histograms
         self._children: dict[str, Recorder] = {}
         self._steps = 0
         self._handle = (

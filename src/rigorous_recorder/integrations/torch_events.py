@@ -10,6 +10,7 @@ from rigorous_recorder import Recorder, Run
 
 from .guest import guest, push
 from .requirement import required
+from .target import run_or_recorder
 
 with required("torch>=2.1"):
     from torch import monitor
@@ -22,11 +23,12 @@ _MICROSECOND: Final = 1e-6
 @contextmanager
 def log_monitor(recorder: Recorder | Run) -> Iterator[None]:
     """Log events of ``torch.monitor`` while the block runs: ``event``, ``event_time``, its data."""
+    target = run_or_recorder(recorder)
 
     @guest
     def log(event: Any) -> None:
         place = {"event": event.name, "event_time": event.timestamp.timestamp()}
-        push(recorder, {**event.data, **place})
+        push(target, {**event.data, **place})
 
     handle = monitor.register_event_handler(log)
     try:
@@ -42,11 +44,11 @@ def log_profile(recorder: Recorder | Run, *, most: int = 100) -> Callable[[Any],
     longest by themselves: ``operator``, ``calls``, and in seconds ``cpu_time``, ``self_cpu_time``,
     ``device_time`` and ``self_device_time``.
     """
-    traces: list[Recorder] = []
+    target, traces = run_or_recorder(recorder), list[Recorder]()
 
     @guest
     def log(profile: Any) -> None:
-        traces.append(recorder.child(profile=len(traces)))
+        traces.append(target.child(profile=len(traces)))
         rows = [_row(each) for each in profile.key_averages()]
         rows.sort(key=lambda row: row["self_cpu_time"] + row["self_device_time"], reverse=True)
         for row in rows[:most]:
