@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import random
+import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from itertools import groupby
 from math import nan
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rigorous_recorder.importers import mlflow_metrics
+from rigorous_recorder import ExperimentCollection
+from rigorous_recorder.importers import import_runs, mlflow_metrics
 from rigorous_recorder.importers.contract import Position, Record, Rows, Run, utc_time
+
+from .test_samples import DATA
 
 RUNS = ("first", "second", "stray")
 KEYS = ("loss", "acc", "system/cpu", "größe/☃")
@@ -97,3 +103,31 @@ def test_columns_have_what_rows_have(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sorted_keys(records: Any) -> list[tuple[Any, ...]]:
     return [(run, step, str(time), sorted(fields.items())) for run, step, time, fields in records]
+
+
+def test_a_call_that_was_imported_in_parts_is_there_once_without_the_state(tmp_path: Path) -> None:
+    """An import into a copy of the collection adds what is new of it, and of what follows."""
+    file = Path(shutil.copy(DATA / "mlflow" / "sqlite" / "mlflow.db", tmp_path))
+    file.chmod(0o600)
+    with sqlite3.connect(file) as database:
+        (run,) = database.execute("SELECT run_uuid FROM runs WHERE name = 'parent'").fetchone()
+
+    def add(step: int, *keys: str) -> None:
+        with sqlite3.connect(file) as database:
+            insert = "INSERT INTO metrics VALUES (?, ?, 1795871840000, ?, ?, 0)"
+            database.executemany(insert, [(key, step / 2, run, step) for key in keys])
+        database.close()
+        with ExperimentCollection(tmp_path / "study", quiet=True) as collection:
+            import_runs(file, collection)
+
+    database.close()
+    for step in range(3):
+        for key in ("first", "second", "third"):
+            add(step, key)
+    (state,) = tmp_path.rglob("imports.jsonl")
+    state.unlink()
+    add(9, "first", "second")
+    with ExperimentCollection(tmp_path / "study") as collection:
+        for key, steps in (("first", [0, 1, 2, 9]), ("second", [0, 1, 2, 9]), ("third", [0, 1, 2])):
+            found = [(row["step"], row[key]) for row in collection.records if row[key] is not None]
+            assert found == [(step, step / 2) for step in steps]

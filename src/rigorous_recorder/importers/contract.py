@@ -39,6 +39,8 @@ class Source:
         options: what the format needs to read it, as given by the caller.
         is_ordered: whether records of a run that were given before come first, in the same order, when
             it is read again after it has grown.
+        is_joined: whether values that follow each other are joined to records, so that one of which
+            only a part had been written was imported in parts, with the same step and time.
         is_written: whether it may be written on at any time, since it is followed.
         is_beside_others: whether sources of other formats were found with it: one that needs a
             package that is not installed does not end the import then.
@@ -49,6 +51,7 @@ class Source:
     name: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     is_ordered: bool = True
+    is_joined: bool = False
     is_written: bool = False
     is_beside_others: bool = False
 

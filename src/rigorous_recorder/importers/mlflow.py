@@ -34,7 +34,8 @@ def _find(path: Path, options: Mapping[str, Any]) -> Iterator[Source]:
     for file in files_below(path):
         if is_sqlite(file, *_TABLES):
             beside = file.with_name(f"{file.name}-wal")
-            yield Source(file, (file, beside), run_name(file, path))
+            name = run_name(file, path)
+            yield Source(file, (file, beside), name, is_joined=True)
     if not path.is_file():
         yield from store_of_files.find(path)
 

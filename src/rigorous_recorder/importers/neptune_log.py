@@ -54,9 +54,8 @@ def find_logs(path: Path) -> Iterator[Source]:
     for folder, numbered in folders.items():
         if any(first_bytes(file).startswith(_FIRST) for file in numbered.values()):
             files = (file for _, file in sorted(numbered.items()))
-            # a record that is whole only later is two: it is compared value by value
             name = run_name(folder, path)
-            yield Source(folder, (folder / _META, *files), name, is_ordered=False)
+            yield Source(folder, (folder / _META, *files), name, is_joined=True)
 
 
 def read_log(source: Source, report: Report, position: Any) -> Iterator[Event]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 from rigorous_recorder import Recorder
+from rigorous_recorder._arrow import pa, pc
 
-__all__ = ["Stored", "missing", "was_torn"]
+__all__ = ["Stored", "has_parts", "missing", "was_torn"]
 
 _OF_RECORD: Final = ("step", "time")
 
@@ -24,9 +26,9 @@ class Stored:
     def __init__(self, recorder: Recorder, first: int) -> None:
         self._recorder = recorder
         self._points: Counter[int] = Counter()
-        for row in recorder.records[first:]:
+        for row in islice(recorder.records, first, None):  # not as a list of all
             own = {key: value for key, value in row.items() if recorder.get(key) is None}
-            self._points.update(_point(own, key) for key in own)
+            self._points.update(_point(own, key) for key in own.keys() - _OF_RECORD)
 
     def new(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields that are not stored; empty if all are."""
@@ -46,6 +48,20 @@ def _point(fields: Mapping[str, Any], key: str) -> int:
     time = fields.get("time")
     at = None if time is None else time.timestamp()
     return hash((key, repr(fields.get("step")), at, repr(fields[key])))
+
+
+def has_parts(recorder: Recorder, first: int) -> bool:
+    """Whether records from a number on may be parts of one: at the same step and time, one after another."""
+    table = recorder.records.select(*_OF_RECORD).to_arrow().slice(first)
+    is_same = []
+    for key in _OF_RECORD:
+        before, after = table[key][:-1], table[key][1:]
+        try:
+            is_equal = pc.equal(before, after).fill_null(False)
+        except pa.ArrowException:  # values of several kinds
+            return True
+        is_same.append(pc.or_(is_equal, pc.and_(pc.is_null(before), pc.is_null(after))))
+    return bool(pc.any(pc.and_(*is_same)).as_py())
 
 
 def missing(fields: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:

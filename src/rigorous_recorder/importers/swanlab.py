@@ -57,9 +57,7 @@ def _find(path: Path, _options: Mapping[str, Any]) -> Iterator[Source]:
         if file.suffix == ".swanlab" and is_log(file, _HEADER):
             beside = [file.parent / "files" / name for name in (_CONFIG, _METADATA)]
             name = file.parent.name if file.name == _JSON_NAME else file.stem
-            # a call that was imported in parts is two records: it is compared value by value
-            run = name.rpartition("-")[2]
-            yield Source(file, (file, *beside), run, is_ordered=False)
+            yield Source(file, (file, *beside), name.rpartition("-")[2], is_joined=True)
 
 
 def _read(source: Source, report: Report, position: Any) -> Iterator[Event]:

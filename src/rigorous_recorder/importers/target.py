@@ -24,7 +24,7 @@ from .contract import Event, Format, Position, Record, Report, Rows, Run
 from .contract import Source as ImportSource
 from .experiments import NewExperiments, outcome
 from .states import States, turn
-from .stored import Stored, missing, was_torn
+from .stored import Stored, has_parts, missing, was_torn
 
 if TYPE_CHECKING:
     from rigorous_recorder import _columns as column_values
@@ -260,7 +260,10 @@ class SourceTarget:
             self._tops[run.id] = self._tops.get(run.parent or "", run.id)
             before = self._counts.setdefault(run.id, 0)
             self._skip[run.id] = 0 if is_new else max(len(recorder.records) - before, 0)
-            if self._skip[run.id] and not self._source.is_ordered:
+            source = self._source
+            if self._skip[run.id] and (
+                not source.is_ordered or (source.is_joined and has_parts(recorder, before))
+            ):
                 self._stored[run.id] = Stored(recorder, before)
         self._set(recorder, run)
         if run.about.get("end_time") is not None:
