@@ -390,6 +390,25 @@ def test_a_run_begins_where_its_id_cannot_be_noted(
         assert [row["loss"] for row in collection.records] == [1.0]
 
 
+def test_what_a_resumed_run_set_counts_when_it_is_resumed_again() -> None:
+    """Parameters, tags and the name, for records and for the row of the run."""
+    with wandb.init(project="p", id="a", name="one", config={"lr": 0.1, "n": 1}, capture=False):
+        wandb.log({"loss": 3.0})
+    again = {"project": "p", "id": "a", "resume": "must", "capture": False}
+    with wandb.init(**again, tags=["x"]) as run:
+        run.config.update({"lr": 0.2}, allow_val_change=True)
+        run.name = "two"
+        run.log({"loss": 2.0})
+    with wandb.init(**again) as run:
+        assert (run.config["lr"], run.tags, run.name) == (0.2, ("x",), "two")
+        run.log({"loss": 1.0})
+    with ExperimentCollection.open("p.collection", quiet=True) as collection:
+        rows = [[row[key] for key in ("loss", "lr", "n", "run")] for row in collection.records]
+        assert rows == [[3.0, 0.1, 1, "one"], [2.0, 0.2, 1, "two"], [1.0, 0.2, 1, "two"]]
+        (row,) = collection.experiments
+        assert (row["lr"], row["tags"], row["name"], row["n"]) == (0.2, ["x"], "two", 1)
+
+
 def test_a_script_goes_on_with_the_run_that_did_not_end_well() -> None:
     """With ``resume="auto"`` or True, without an id; one that ended well is followed by another."""
     found = []
