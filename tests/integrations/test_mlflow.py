@@ -398,6 +398,27 @@ def test_numbers_are_numbers_and_nothing_is_waited_for() -> None:
     assert (data_set.dataset.name, data_set.tags[0].value) == ("d", "training")
 
 
+def test_what_a_run_was_given_when_it_went_on_counts_when_it_goes_on_again() -> None:
+    """Its parameters, tags and data sets, also beside those that come later."""
+    mlflow.set_tracking_uri("here")
+    run_id = None
+    for number in range(4):
+        with mlflow.start_run(run_id=run_id, capture=False) as run:
+            run_id = run.info.run_id
+            mlflow.log_metric("x", number)
+            if number != 2:
+                mlflow.log_param(f"p{number}", number)
+                mlflow.set_tag(f"t{number}", number)
+                mlflow.log_input(mlflow.data.from_numpy([1], name=f"d{number}"))
+        found = mlflow.get_run(run_id)
+        given = [each for each in range(number + 1) if each != 2]
+        assert {each: found.data.params[f"p{each}"] for each in given} == {n: n for n in given}
+        assert {each: found.data.tags[f"t{each}"] for each in given} == {n: n for n in given}
+        names = [each.dataset.name for each in found.inputs.dataset_inputs]
+        assert names == [f"d{each}" for each in given]
+        assert found.info.status == "FINISHED"
+
+
 def test_a_nested_run_has_data_sets_of_its_own() -> None:
     """Without those of the run that it belongs to."""
     mlflow.set_tracking_uri("here")

@@ -44,9 +44,6 @@ OWN: Final = frozenset(
 #: Keys that a record has already; a metric of this name is ``metric.<name>``.
 _TAKEN: Final = RESERVED | {"step", "time"}
 
-#: What each attempt at a run has of its own.
-_OF_ATTEMPT: Final = RESERVED | {"exit_code", "status", "summary"}
-
 #: What W&B has as the exit code after Ctrl-C.
 _INTERRUPTED: Final = 255
 
@@ -111,17 +108,7 @@ class Run(Files, Absent):
         self.config.restore({key.removeprefix("config."): each for key, each in known.items()})
         self.summary.restore(last, before.get("summary") or {})
         self._step_metrics = StepMetrics(before.get("step_metrics"))
-        self._take_over(before)
         self._set(dict(given))
-
-    @guest
-    def _take_over(self, before: Mapping[str, Any]) -> None:
-        """Set what the attempt before set: it is beside this one, which does not inherit that."""
-        if self.recorder is not None:
-            inherited = self.recorder.attributes
-            known = {key: each for key, each in before.items() if key not in _OF_ATTEMPT}
-            later = {k: each for k, each in known.items() if repr(inherited.get(k)) != repr(each)}
-            set_attributes(self.recorder, later)
 
     # --- logging -------------------------------------------------------------------------------
 
