@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from rigorous_recorder import ExperimentCollection, Recorder
-from rigorous_recorder.importers import batches, import_runs, importing, mlflow_metrics
+from rigorous_recorder.importers import (
+    batches,
+    import_runs,
+    importing,
+    mlflow_metrics,
+    neptune_log,
+)
+from rigorous_recorder.importers import swanlab as swanlab_files
 from rigorous_recorder.importers.experiments import NewExperiments
 from rigorous_recorder.importers.states import States
 
@@ -142,9 +149,39 @@ def huggingface(folder: Path, size: int) -> None:
     (folder / "trainer_state.json").write_text(json.dumps({"log_history": log}))
 
 
+def neptune(folder: Path, size: int) -> None:
+    """Points of two series in turn, each with a time of its own."""
+    lines = []
+    for at in range(size):
+        key, step = ("loss", "acc")[at % 2], at // 2
+        values = [{"value": at / 4, "step": step, "ts": 1_800_000_000 + step + at % 2 / 100}]
+        lines.append({"type": "LogFloats", "path": [key], "values": values})
+    text = "".join(
+        json.dumps({"obj": line, "version": number}) + "\n" for number, line in enumerate(lines, 1)
+    )
+    torn = json.dumps({"obj": {"type": "LogFloats", "path": ["loss"]}})[: size % 20]
+    run = folder / "run__x"
+    run.mkdir(exist_ok=True)
+    (run / "data-1.log").write_text(text + torn, "utf-8")
+
+
+def swanlab(folder: Path, size: int) -> None:
+    """The same of SwanLab before version 0.8."""
+    records = []
+    for at in range(size):
+        time = f"2026-11-29T10:00:{at:02d}.5+00:00"
+        metric = {"index": at // 2, "data": at / 4, "create_time": time}
+        data = {"key": ("loss", "acc")[at % 2], "step": at // 2, "metric": metric}
+        records.append({"model_type": "Scalar", "data": {**data, "create_time": time}})
+    log = log_of([json.dumps(each).encode() for each in records])
+    (folder / "run-1-x").mkdir(exist_ok=True)
+    file = folder / "run-1-x" / "backup.swanlab"
+    file.write_bytes(b":SWL\xd6\xe1\x01" + log[7:] + b"torn"[: size % 5])
+
+
 SOURCES = [
     tensorboard, wandb, mlflow, mlflow_files, trackio, goodseed, sacred, csv, jsonl, lightning,
-    huggingface,
+    huggingface, neptune, swanlab,
 ]  # fmt: skip
 
 
@@ -239,6 +276,8 @@ def check(write: Any, folder: Path, patch: pytest.MonkeyPatch, steps: range) -> 
     patch.setattr(batches, "_MOST", 10)
     patch.setattr(mlflow_metrics, "_AT_ONCE", 3)
     patch.setattr(mlflow_metrics, "_TOGETHER", 6)
+    patch.setattr(neptune_log, "_OFTEN", 5)
+    patch.setattr(swanlab_files, "_OFTEN", 5)
     runs = folder / "runs"
     runs.mkdir()
     write(runs, LATE)
@@ -262,7 +301,7 @@ def check(write: Any, folder: Path, patch: pytest.MonkeyPatch, steps: range) -> 
 
 
 @pytest.mark.parametrize(
-    "write", [mlflow, mlflow_files, goodseed, sacred], ids=lambda write: write.__name__
+    "write", [mlflow, mlflow_files, goodseed, sacred, neptune], ids=lambda write: write.__name__
 )
 def test_a_kill_within_records(write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a call that is being written, and of metrics or tables of which one is behind."""
