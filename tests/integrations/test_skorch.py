@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rigorous_recorder import ExperimentCollection
+from rigorous_recorder import ExperimentCollection, Recorder
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 skorch = pytest.importorskip("skorch", reason="skorch is not installed")
@@ -60,6 +60,10 @@ def test_an_interrupt_and_a_failure_to_log(
 ) -> None:
     """skorch ends a fit quietly at Ctrl-C; the next one is another training."""
 
+    class Fails(Recorder):
+        def child(self, *args: Any, **kwargs: Any) -> Recorder:
+            raise OSError
+
     class Stops(skorch.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
             if len(net.history) == 2:
@@ -70,7 +74,7 @@ def test_an_interrupt_and_a_failure_to_log(
         trained.callbacks.append(Stops())
         trained.fit(X, Y)
         assert [row["epoch"] for row in study.records] == [1, 2]
-        broken = net(RigorousCallback(None), max_epochs=1).fit(X, Y)
+        broken = net(RigorousCallback(Fails()), max_epochs=1).fit(X, Y)
     assert len(broken.history) == 1
     assert "could not log" in capsys.readouterr().err
 
