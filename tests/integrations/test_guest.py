@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import multiprocessing
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -192,3 +193,13 @@ def test_each_integration_that_takes_a_recorder_alone_refuses_others() -> None:
     for name in takers:
         text = (Path(integrations.__file__).parent / name).read_text(encoding="utf-8")
         assert any(call in text for call in checked), name
+
+
+def test_the_page_lists_each_integration() -> None:
+    """In the table at its top, with the section that has more about it."""
+    page = Path(__file__).parents[2] / "docs" / "integrations.md"
+    overview = page.read_text(encoding="utf-8").partition("## Overview")[2].partition("\n## ")[0]
+    parts = {"hydra_config", "ray_train", "stable_baselines3_writer", "torch_events"}  # of others
+    needy = {path.stem for path in FILES if guarded(path)} - parts
+    listed = set(re.findall(r"`integrations\.(\w+)\.", overview))
+    assert listed == needy | {"ranks"}
