@@ -55,6 +55,7 @@ def test_trials_of_all_ends_are_logged_once(study: ExperimentCollection, jobs: i
         run.child(study_name=search.study_name)  # of the caller
         callback.log_study(search)
         callback.log_study(search)
+    assert "── trial=0  x=" in str(study.tree())  # first of all: it tells trials apart
     found = trials(study)
     assert [row["state"] for row in found] == ["complete", "pruned", "fail", "complete", "fail"]
     for row, trial in zip(found, search.get_trials(), strict=True):

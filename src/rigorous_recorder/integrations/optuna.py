@@ -84,7 +84,9 @@ class OptunaCallback:
         if self._logged.setdefault((study, trial.number), call) is not call:
             return
         try:
-            child = self._recorder.child({**_attributes(trial), "study_name": study})
+            child = self._recorder.child(
+                {"trial": trial.number, **_attributes(trial), "study_name": study}
+            )
         except Exception:
             del self._logged[study, trial.number]  # for a later attempt
             raise
@@ -97,7 +99,6 @@ def _attributes(trial: FrozenTrial) -> dict[str, Any]:
     several = trial.values
     params = {f"params_{k}" if k in _TAKEN else k: v for k, v in trial.params.items()}
     found = {
-        "trial": trial.number,
         "state": trial.state.name.lower(),
         "trial_start_time": start.timestamp() if start else None,
         "trial_duration": (end - start).total_seconds() if start and end else None,
