@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import subprocess
@@ -417,6 +418,16 @@ def test_what_a_run_was_given_when_it_went_on_counts_when_it_goes_on_again() -> 
         names = [each.dataset.name for each in found.inputs.dataset_inputs]
         assert names == [f"d{each}" for each in given]
         assert found.info.status == "FINISHED"
+
+
+def test_a_stream_that_cannot_be_read_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as one that was closed."""
+    mlflow.set_tracking_uri("here")
+    stream = io.StringIO("text")
+    stream.close()
+    with mlflow.start_run(capture=False):
+        mlflow.log_stream(stream, "a.txt")
+    assert "log_stream could not log" in capsys.readouterr().err
 
 
 def test_a_nested_run_has_data_sets_of_its_own() -> None:

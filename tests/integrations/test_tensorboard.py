@@ -234,6 +234,21 @@ def test_modules_share_a_global_writer(tmp_path: Path, monkeypatch: pytest.Monke
     shared.close()
 
 
+def test_layouts_and_pictures_of_odd_forms_are_reported(
+    study: ExperimentCollection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what was expected, and never raised."""
+    writer = SummaryWriter("runs/a", collection=study, capture=False)
+    writer.add_custom_scalars_multilinechart(None)  # type: ignore[arg-type]
+    writer.add_custom_scalars_marginchart(5)  # type: ignore[arg-type]
+    writer.add_image("picture", np.zeros((7, 2, 2)))
+    writer.close()
+    assert len(study.records) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "7 channels: expected 1 to 4" in lines[2]
+
+
 def test_a_global_writer_whose_process_is_gone_stops_no_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,9 @@ def _grid(pictures: Any) -> Any:
 
 def _png(pixels: Any) -> bytes:
     height, width, channels = pixels.shape
+    if channels not in _COLORS:
+        message = f"a picture with {channels} channels: expected 1 to 4"
+        raise ValueError(message)
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # each begins with its filter: none
     rows[:, 1:] = pixels.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, _COLORS[channels], 0, 0, 0)

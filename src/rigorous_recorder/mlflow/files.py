@@ -61,6 +61,7 @@ def log_text(text: str, artifact_file: str, run_id: str | None = None) -> None:
     running(run_id).store(str(text).encode(), artifact_file)
 
 
+@guest
 def log_stream(stream: Any, artifact_file: str, run_id: str | None = None) -> None:
     """Write what an open file has as a file of the run."""
     content = stream.read()

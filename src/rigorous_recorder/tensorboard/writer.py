@@ -404,12 +404,14 @@ class SummaryWriter:
         """Set the layout as the attribute ``custom_scalars``."""
         self.run.recorder["custom_scalars"] = dict(layout)
 
+    @reporting
     def add_custom_scalars_multilinechart(
         self, tags: list[str], category: str = "default", title: str = "untitled"
     ) -> None:
         """Set a layout with one chart of several lines."""
         self.add_custom_scalars({category: {title: ["Multiline", list(tags)]}})
 
+    @reporting
     def add_custom_scalars_marginchart(
         self, tags: list[str], category: str = "default", title: str = "untitled"
     ) -> None:
