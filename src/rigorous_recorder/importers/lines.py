@@ -11,7 +11,16 @@ from typing import Any, BinaryIO, Final
 
 from .contract import Report
 
-__all__ = ["cell", "csv_rows", "distinct", "header", "json_rows", "lines", "table_rows"]
+__all__ = [
+    "cell",
+    "csv_rows",
+    "distinct",
+    "header",
+    "json_rows",
+    "json_values",
+    "lines",
+    "table_rows",
+]
 
 #: A line, or a row of CSV with line breaks in its cells, is not longer than this.
 _MOST: Final = 1 << 26
@@ -59,21 +68,30 @@ def _end_of_line(file: BinaryIO) -> int:
     return file.tell()
 
 
-def json_rows(path: Path, report: Report, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of JSON lines, also with NaN and infinities, each with the offset after it.
+def json_values(path: Path, report: Report, offset: int = 0) -> Iterator[tuple[Line, Any]]:
+    """The values of JSON lines, also NaN and infinities, each with its line.
 
-    What is not an object is reported. A last line without an end is given only if it is whole, with
-    offset 0.
+    What is not valid is reported. A last line without an end is given only if it is whole.
     """
-    for at, after, line in lines(path, report, offset):
-        if not line.strip():
+    for line in lines(path, report, offset):
+        at, after, data = line
+        if not data.strip():
             continue
         try:
-            row = json.loads(line)
+            value = json.loads(data)
         except (ValueError, RecursionError):
             text = "lines that are not valid JSON: skipped" if after else "ends within a line"
             report.add(path, text, offset=at, once=not after)
-            continue
+        else:
+            yield line, value
+
+
+def json_rows(path: Path, report: Report, offset: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of JSON lines, each with the offset after it; other values are reported.
+
+    The offset is 0 after a last line without an end.
+    """
+    for (at, after, _), row in json_values(path, report, offset):
         if isinstance(row, dict):
             yield after, row
         else:

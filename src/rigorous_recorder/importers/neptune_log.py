@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from .contract import Event, Position, Record, Report, Run, Source, media, utc_time
 from .files import files_below, first_bytes, read_bounded, read_json, run_name
-from .lines import lines
+from .lines import json_values
 from .texts import file_inside, iso_time
 
 __all__ = ["find_logs", "read_log"]
@@ -177,16 +176,8 @@ class _Reading:
 
     def _rows(self, file: Path) -> Iterator[tuple[int, Any]]:
         """What the lines from the offset on have, and the offset after each, or after its last brace."""
-        for at, after, line in lines(file, self._report, self._offset):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                text = "lines that are not valid JSON: skipped" if after else "ends within a line"
-                self._report.add(file, text, offset=at, once=not after)
-            else:
-                yield after or at + len(line), row
+        for (at, after, line), row in json_values(file, self._report, self._offset):
+            yield after or at + len(line), row
 
     def _flush(self) -> Iterator[Event]:
         """All that is known, and the position."""
