@@ -113,10 +113,10 @@ def of_tensorboard(given_fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_mlflow(given_fields: dict[str, Any]) -> dict[str, Any]:
-    """Only numbers, as floats; infinities are the largest float."""
+    """Only numbers, as floats; infinities are the largest float, and zeros of SQLite have no sign."""
     largest = sys.float_info.max
     return {
-        key: min(max(each, -largest), largest) if isinstance(each, float) else each
+        key: 0.0 + min(max(each, -largest), largest)
         for key, each in of_tensorboard(given_fields).items()
         if isinstance(each, float)
     }
